@@ -1,0 +1,45 @@
+// Receipt printer: jobs of bytes in the printer's own language, done when the printer itself says so.
+import type { Device } from './device.js'
+
+export type PrinterState =
+  | 'ready' | 'busy' | 'coverOpen' | 'paperOut' | 'headHot' | 'jam' | 'undervoltage' | 'offline' | 'unknown'
+
+/** Paper is near its end. Raised beside the state, which stays `ready`. */
+export type PrinterEvent =
+  | { readonly type: 'paperLow'; readonly low: boolean }
+  | { readonly type: 'job'; readonly jobId: string; readonly phase: 'queued' | 'sending' | 'fenced' | 'done' | 'interrupted'; readonly bytesAcked: number }
+
+export interface PrinterCapabilities {
+  readonly language: 'escpos'
+  /** Dots per line: 384 for 58 mm, 576 for 80 mm paper. */
+  readonly dots: number
+  /** Characters of font A per line: 32 or 48. */
+  readonly columns: number
+  /** Code pages by ESC t number, as names that the encoder knows; empty where all text is sent as raster. */
+  readonly codePages: Readonly<Record<string, number>>
+  readonly cutter: boolean
+  readonly qr: boolean
+}
+
+/** A document, encoded for this printer, at most 1 MiB. */
+export interface PrintJob {
+  readonly id: string
+  readonly bytes: Uint8Array
+}
+
+export type PrintOutcome =
+  | { readonly kind: 'done' }
+  /** What the printer had confirmed when it stopped; printing again from the start is always safe. */
+  | { readonly kind: 'interrupted'; readonly cause: Exclude<PrinterState, 'ready' | 'busy'> | 'aborted'; readonly bytesAcked: number }
+
+/**
+ * `done` means that the printer answered an in-sequence query behind the last byte (ESC/POS GS r 1), not that bytes
+ * were written: a drained port has printed nothing yet. A job is bounded by its wire time plus 15 s without progress.
+ */
+export interface Printer extends Device<PrinterState, PrinterEvent> {
+  readonly deviceClass: 'printer'
+  readonly capabilities: PrinterCapabilities
+  /** True while the near-end sensor is covered. */
+  paperLow(): boolean
+  print(job: PrintJob, signal?: AbortSignal): Promise<PrintOutcome>
+}

@@ -1,0 +1,21 @@
+// Signature pad: strokes on an area of known size.
+import type { Device } from './device.js'
+
+export interface StrokePoint {
+  readonly x: number
+  readonly y: number
+  /** Milliseconds since the capture began. */
+  readonly t: number
+  /** 0 to 1, where the pad measures it. */
+  readonly pressure?: number
+}
+
+export type SignatureOutcome =
+  | { readonly kind: 'signed'; readonly strokes: readonly (readonly StrokePoint[])[]; readonly width: number; readonly height: number }
+  | { readonly kind: 'cleared' }
+
+/** At most 200 strokes of 2,000 points; what is beyond is dropped. */
+export interface SignaturePad extends Device<'idle' | 'capturing'> {
+  readonly deviceClass: 'signature-pad'
+  capture(signal?: AbortSignal): Promise<SignatureOutcome>
+}
