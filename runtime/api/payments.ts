@@ -1,0 +1,135 @@
+// Payments as an app and the bridge see them: what is asked, what came of it, what a receipt may say. No card numbers.
+import { type Static, Type } from 'typebox'
+import { MoneyJson } from './screens.js'
+
+const closed = { additionalProperties: false } as const
+
+/** The caller's idempotency key: asked twice, paid once. 8 to 64 characters, unique per terminal for ever. */
+export const PaymentKey = Type.String({ minLength: 8, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]*$' })
+
+export const CollectRequest = Type.Object(
+  {
+    key: PaymentKey,
+    amount: MoneyJson,
+    /** What is paid for, such as the waybill: shown, printed, matched in the cloud. One live payment per reference. */
+    reference: Type.String({ minLength: 1, maxLength: 40 }),
+    description: Type.Optional(Type.String({ maxLength: 60 })),
+  },
+  closed,
+)
+export type CollectRequest = Static<typeof CollectRequest>
+
+export const VoidRequest = Type.Object(
+  { key: PaymentKey, /** The key of the approved payment that is taken back. */ original: PaymentKey, reason: Type.String({ maxLength: 60 }) },
+  closed,
+)
+export type VoidRequest = Static<typeof VoidRequest>
+
+/** Every fact a receipt needs (scheme rules and PSD2 lists put together); PAN as its last four digits only. */
+export const ReceiptFacts = Type.Object(
+  {
+    merchant: Type.Object({ name: Type.String(), address: Type.Array(Type.String()), merchantId: Type.String(), terminalId: Type.String() }, closed),
+    type: Type.Union([Type.Literal('sale'), Type.Literal('void')]),
+    outcome: Type.Union([Type.Literal('approved'), Type.Literal('declined'), Type.Literal('reversed')]),
+    amount: MoneyJson,
+    /** Local time with offset, ISO 8601. */
+    at: Type.String(),
+    reference: Type.String(),
+    operator: Type.String(),
+    stan: Type.String(),
+    receiptNumber: Type.String(),
+    responseCode: Type.Optional(Type.String()),
+    authorisationCode: Type.Optional(Type.String()),
+    /** Why, in the cardholder's language, where declined. */
+    reason: Type.Optional(Type.String()),
+    card: Type.Optional(
+      Type.Object(
+        {
+          label: Type.String(),
+          aid: Type.String(),
+          panLast4: Type.String(),
+          panSequence: Type.Optional(Type.String()),
+          entryMode: Type.Union([Type.Literal('chip'), Type.Literal('contactless'), Type.Literal('stripe')]),
+          cvm: Type.Union([Type.Literal('pin'), Type.Literal('signature'), Type.Literal('none'), Type.Literal('failed')]),
+          cryptogram: Type.Optional(Type.String()),
+          cryptogramType: Type.Optional(Type.String()),
+          tvr: Type.Optional(Type.String()),
+          tsi: Type.Optional(Type.String()),
+          atc: Type.Optional(Type.String()),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+)
+export type ReceiptFacts = Static<typeof ReceiptFacts>
+
+/** How a payment ended, or stands. Each is an outcome that the caller handles, never an exception. */
+export const PAYMENT_OUTCOMES = [
+  'approved',
+  'declined', // by issuer, acquirer or card; `code` says why
+  'cancelled', // by courier or customer, before money moved
+  'cardRemoved', // too early; nothing was taken, or it is being reversed
+  'cardUnusable', // mute, blocked, no supported application
+  'needsNetwork', // this payment needs the host and nothing was sent
+  'reversing', // the host's answer is not known: a reversal is on its way; nothing will be taken
+  'voided', // approved, then taken back
+  'busy', // another payment is live
+  'inProgress', // only from status
+  'unknown', // only from status: no such key
+] as const
+export type PaymentOutcome = (typeof PAYMENT_OUTCOMES)[number]
+
+export const PaymentView = Type.Object(
+  {
+    key: PaymentKey,
+    outcome: Type.Union(PAYMENT_OUTCOMES.map((outcome) => Type.Literal(outcome))),
+    reference: Type.String(),
+    amount: MoneyJson,
+    /** A literal for programs (`RESPONSE_51`, `CARD_AAC`, `TIMEOUT`), and the sentence for people. */
+    code: Type.Optional(Type.String()),
+    message: Type.String(),
+    tender: Type.Literal('card'),
+    receipt: Type.Optional(ReceiptFacts),
+  },
+  closed,
+)
+export type PaymentView = Omit<Static<typeof PaymentView>, 'outcome'> & { outcome: PaymentOutcome }
+
+/** Sums from the journal since the round was opened; `differences` names each payment that is not final. */
+export const RoundTotals = Type.Object(
+  {
+    round: Type.String(),
+    operator: Type.String(),
+    openedAt: Type.String(),
+    tenders: Type.Array(Type.Object({ tender: Type.Literal('card'), currency: Type.String(), sales: Type.Integer(), salesMinor: Type.String(), voids: Type.Integer(), voidsMinor: Type.String() }, closed)),
+    unresolved: Type.Array(Type.Object({ key: PaymentKey, reference: Type.String(), amount: MoneyJson, state: Type.String() }, closed)),
+    payments: Type.Array(Type.Object({ key: PaymentKey, reference: Type.String(), amount: MoneyJson, outcome: Type.String() }, closed), { maxItems: 200 }),
+  },
+  closed,
+)
+export type RoundTotals = Static<typeof RoundTotals>
+
+/** What the acquirer answered to the comparison of totals. */
+export const RoundClose = Type.Object(
+  {
+    totals: RoundTotals,
+    agreement: Type.Union([Type.Literal('agrees'), Type.Literal('differs'), Type.Literal('notCompared')]),
+    /** Each difference in words; empty where they agree. */
+    differences: Type.Array(Type.String()),
+  },
+  closed,
+)
+export type RoundClose = Static<typeof RoundClose>
+
+export const Operator = Type.Object(
+  {
+    id: Type.String({ pattern: '^[0-9]{1,10}$' }),
+    name: Type.String({ maxLength: 60 }),
+    role: Type.Union([Type.Literal('courier'), Type.Literal('supervisor'), Type.Literal('technician')]),
+    locale: Type.String({ pattern: '^[a-z]{2}(-[A-Z]{2})?$' }),
+  },
+  closed,
+)
+export type Operator = Static<typeof Operator>

@@ -1,0 +1,136 @@
+// The certified seam: one card payment as start, hostAnswer, finish. Nothing above it needs a clear PAN.
+import type { Money } from '../../hal/base/money.js'
+
+/** What is asked of the card. EMV Book 3, 5.4 and Book 4, annex A: transaction type 9C. */
+export interface CardRequest {
+  readonly type: 'sale'
+  readonly amount: Money
+  /** Transaction sequence counter 9F41, 1 to 99,999,999; durably reserved, never reused. */
+  readonly sequence: number
+  /** The terminal's local time; date 9A and time 9F21 are taken from it. */
+  readonly at: Date
+  /** Two-letter language of the cardholder's prompts until the card says another (5F2D). */
+  readonly locale: string
+}
+
+/** Ciphertext under a DUKPT working key, with the key serial number that names it (ANSI X9.24-3). */
+export interface DukptCiphertext {
+  /** 12 bytes for AES DUKPT. */
+  readonly ksn: Uint8Array
+  readonly bytes: Uint8Array
+}
+
+/** Facts about the card for screens, receipts, routing; no PAN but masked. */
+export interface CardFacts {
+  readonly aid: string
+  /** Application label or preferred name, printable. */
+  readonly label: string
+  /** First six and last four (PCI DSS 3.4.1). */
+  readonly maskedPan: string
+  /** First six to eight digits, for routing. */
+  readonly bin: string
+  readonly panLast4: string
+  readonly panSequence: string | undefined
+  readonly entryMode: 'chip' | 'contactless' | 'stripe'
+  readonly cvm: 'pin' | 'signature' | 'none' | 'failed'
+  /** Hex, as on receipts: TVR 95, TSI 9B, ATC 9F36, cryptogram 9F26 and its type. */
+  readonly tvr: string
+  readonly tsi: string
+  readonly atc: string
+  readonly cryptogram: string
+  readonly cryptogramType: 'ARQC' | 'TC' | 'AAC'
+}
+
+/** What an authorisation request carries of the card. */
+export interface CardAuthorisation {
+  readonly facts: CardFacts
+  /** BER-TLV for DE55: cryptogram and its inputs; never 57, 5A, 5F20 or 5F24. */
+  readonly de55: Uint8Array
+  /** Track 2 equivalent data under the data key. Lives in memory until the answer, in no store. */
+  readonly cardData: DukptCiphertext
+  /** ISO 9564 format 4 block; absent where the cardholder was not asked for an online PIN. Never stored. */
+  readonly pinBlock: DukptCiphertext | undefined
+  /** A keyed one-way token of the PAN (HMAC under a terminal key), for sums per card. Hex, 32 bytes. */
+  readonly cardToken: string
+}
+
+export type CardEndReason =
+  | 'cancelled' // courier or cardholder pressed cancel
+  | 'timeout' // nobody inserted a card, or typed
+  | 'removed' // pulled out too early
+  | 'mute' // no usable chip
+  | 'notAccepted' // no application in common
+  | 'blocked' // card or every application blocked
+  | 'cardError' // the card broke the protocol or its data do not hold together
+
+export type StartOutcome =
+  | { readonly kind: 'online'; readonly authorisation: CardAuthorisation }
+  | { readonly kind: 'approvedOffline'; readonly authorisation: CardAuthorisation }
+  | { readonly kind: 'declinedOffline'; readonly facts: CardFacts; readonly de55: Uint8Array; readonly reason: string }
+  | { readonly kind: 'ended'; readonly reason: CardEndReason; readonly facts?: CardFacts }
+
+/** The issuer's answer, as the host carried it. */
+export type HostAnswer =
+  | {
+      readonly kind: 'answered'
+      /** DE39: `00`, `51`… Tag 8A is made of it (EMV Book 4, annex A6). */
+      readonly responseCode: string
+      readonly approved: boolean
+      /** Tag 91, 8 to 16 bytes. */
+      readonly issuerAuthenticationData: Uint8Array | undefined
+      /** Tags 71 and 72 as received, in order, whole templates. */
+      readonly scripts: readonly Uint8Array[]
+    }
+  | { readonly kind: 'unableToGoOnline' }
+
+export type FinalOutcome =
+  | { readonly kind: 'approved'; readonly facts: CardFacts; readonly de55: Uint8Array; readonly signatureRequired: boolean }
+  /** The host or the card refused. `cardSaidNo`: the host approved and the card answered AAC, so the host must be told. */
+  | { readonly kind: 'declined'; readonly facts: CardFacts; readonly de55: Uint8Array; readonly cardSaidNo: boolean }
+  /** The card left or broke before its final answer: an approved authorisation must be reversed. */
+  | { readonly kind: 'ended'; readonly reason: CardEndReason; readonly facts: CardFacts }
+
+/** What the cardholder answers to a PIN prompt. `digits` are ASCII, 4 to 12, owned and zeroised by the receiver. */
+export type PinEntry =
+  | { readonly kind: 'entered'; readonly digits: Uint8Array }
+  | { readonly kind: 'bypassed' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'timeout' }
+
+/** The prompts that a card payment needs; the secure world's screens serve them. Each ends early on abort. */
+export interface CardPrompts {
+  /** "Insert card" with the amount; stays until the next prompt. Resolves only if the person cancels or time is over. */
+  presentCard(amount: Money, signal: AbortSignal): Promise<'cancelled' | 'timeout'>
+  /** Turn the card round, or wipe it: shown after a mute card. */
+  cardUnreadable(signal: AbortSignal): Promise<void>
+  /** More than one application in common, in priority order. Resolves with the index, or undefined on cancel. */
+  chooseApplication(labels: readonly string[], signal: AbortSignal): Promise<number | undefined>
+  /** "Use <label>?" where the card asks for confirmation. */
+  confirmApplication(label: string, signal: AbortSignal): Promise<boolean>
+  enterPin(prompt: { amount: Money; online: boolean; triesLeft: number | undefined; wrong: boolean; bypassAllowed: boolean }, signal: AbortSignal): Promise<PinEntry>
+  /** The card's language preference (5F2D), two-letter codes in order: later prompts use the first supported. */
+  preferLanguages(languages: readonly string[]): void
+  /** Card is being read, host is being asked: `online` once the request is out. */
+  busy(what: 'reading' | 'authorising' | 'finishing'): void
+  /** "Remove card", until it is out or 60 s have passed. */
+  removeCard(amount: Money, approved: boolean): void
+}
+
+/**
+ * One payment with one card. Order: `start`, then `hostAnswer` if it went online, then always `finish`.
+ *
+ * - `start` prompts for the card and runs it to the first cryptogram.
+ * - `hostAnswer` gives the issuer's answer to the card (issuer authentication, scripts, second cryptogram).
+ * - `finish` releases reader and card, erases card data and keys' remains, and resolves when the card is out of the slot
+ *   or after 60 s. Idempotent; the only call that is allowed after a fault.
+ *
+ * Each rejects only with a typed fault (`DEVICE_LOST`, `ABORTED`, `KEY_UNAVAILABLE`); what a card does is an outcome.
+ */
+export interface CardTransaction {
+  start(request: CardRequest, signal: AbortSignal): Promise<StartOutcome>
+  hostAnswer(answer: HostAnswer, signal: AbortSignal): Promise<FinalOutcome>
+  finish(result: { approved: boolean }): Promise<void>
+}
+
+/** Makes the transaction object for one payment. Two implementations: the EMV kernel here, and a certified module. */
+export type CardTransactionFactory = (prompts: CardPrompts) => CardTransaction
