@@ -20,7 +20,10 @@ export interface ChipCardSession {
   readonly atr: Uint8Array
   readonly protocol: 'T=0' | 'T=1'
   /** Bound on one command; default 30 s. A card that asks for more time (WTX, NULL) is within it. */
-  transmit(command: Uint8Array, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<TransmitOutcome>
+  transmit(
+    command: Uint8Array,
+    options?: { signal?: AbortSignal; timeoutMs?: number },
+  ): Promise<TransmitOutcome>
   /** Powers the card off. Idempotent; does not wait for removal. */
   release(): Promise<void>
 }

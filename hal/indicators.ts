@@ -1,7 +1,14 @@
 // Indicator lights and tones. The light named `secure` is wired to the secure world alone.
 import type { Device } from './device.js'
 
-export const LIGHTS = ['secure', 'contactless1', 'contactless2', 'contactless3', 'contactless4', 'alert'] as const
+export const LIGHTS = [
+  'secure',
+  'contactless1',
+  'contactless2',
+  'contactless3',
+  'contactless4',
+  'alert',
+] as const
 export type Light = (typeof LIGHTS)[number]
 export type LightState = 'off' | 'on' | 'blink'
 

@@ -2,8 +2,28 @@
 import type { Device } from './device.js'
 
 export const KEYS = [
-  '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '00',
-  'enter', 'clear', 'cancel', 'up', 'down', 'left', 'right', 'soft1', 'soft2', 'scan', 'menu',
+  '0',
+  '1',
+  '2',
+  '3',
+  '4',
+  '5',
+  '6',
+  '7',
+  '8',
+  '9',
+  '00',
+  'enter',
+  'clear',
+  'cancel',
+  'up',
+  'down',
+  'left',
+  'right',
+  'soft1',
+  'soft2',
+  'scan',
+  'menu',
 ] as const
 export type Key = (typeof KEYS)[number]
 

@@ -9,7 +9,8 @@ export interface PowerReading {
 }
 
 /** `low` at or below 15 %, `critical` at or below 5 %, both with 2 % of hysteresis. Readings at most 60 s old. */
-export interface Power extends Device<'ok' | 'low' | 'critical', { readonly type: 'reading'; readonly reading: PowerReading }> {
+export interface Power
+  extends Device<'ok' | 'low' | 'critical', { readonly type: 'reading'; readonly reading: PowerReading }> {
   readonly deviceClass: 'power'
   reading(): PowerReading
 }

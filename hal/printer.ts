@@ -2,12 +2,25 @@
 import type { Device } from './device.js'
 
 export type PrinterState =
-  | 'ready' | 'busy' | 'coverOpen' | 'paperOut' | 'headHot' | 'jam' | 'undervoltage' | 'offline' | 'unknown'
+  | 'ready'
+  | 'busy'
+  | 'coverOpen'
+  | 'paperOut'
+  | 'headHot'
+  | 'jam'
+  | 'undervoltage'
+  | 'offline'
+  | 'unknown'
 
 /** Paper is near its end. Raised beside the state, which stays `ready`. */
 export type PrinterEvent =
   | { readonly type: 'paperLow'; readonly low: boolean }
-  | { readonly type: 'job'; readonly jobId: string; readonly phase: 'queued' | 'sending' | 'fenced' | 'done' | 'interrupted'; readonly bytesAcked: number }
+  | {
+      readonly type: 'job'
+      readonly jobId: string
+      readonly phase: 'queued' | 'sending' | 'fenced' | 'done' | 'interrupted'
+      readonly bytesAcked: number
+    }
 
 export interface PrinterCapabilities {
   readonly language: 'escpos'
@@ -30,7 +43,11 @@ export interface PrintJob {
 export type PrintOutcome =
   | { readonly kind: 'done' }
   /** What the printer had confirmed when it stopped; printing again from the start is always safe. */
-  | { readonly kind: 'interrupted'; readonly cause: Exclude<PrinterState, 'ready' | 'busy'> | 'aborted'; readonly bytesAcked: number }
+  | {
+      readonly kind: 'interrupted'
+      readonly cause: Exclude<PrinterState, 'ready' | 'busy'> | 'aborted'
+      readonly bytesAcked: number
+    }
 
 /**
  * `done` means that the printer answered an in-sequence query behind the last byte (ESC/POS GS r 1), not that bytes

@@ -11,7 +11,12 @@ export interface StrokePoint {
 }
 
 export type SignatureOutcome =
-  | { readonly kind: 'signed'; readonly strokes: readonly (readonly StrokePoint[])[]; readonly width: number; readonly height: number }
+  | {
+      readonly kind: 'signed'
+      readonly strokes: readonly (readonly StrokePoint[])[]
+      readonly width: number
+      readonly height: number
+    }
   | { readonly kind: 'cleared' }
 
 /** At most 200 strokes of 2,000 points; what is beyond is dropped. */

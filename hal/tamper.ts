@@ -2,6 +2,7 @@
 import type { Device } from './device.js'
 
 /** Latched: `tampered` stays until the technician's procedure clears it. Reported within 100 ms, also if it happened while off. */
-export interface Tamper extends Device<'intact' | 'tampered', { readonly type: 'tamper'; readonly sensor: string }> {
+export interface Tamper
+  extends Device<'intact' | 'tampered', { readonly type: 'tamper'; readonly sensor: string }> {
   readonly deviceClass: 'tamper'
 }

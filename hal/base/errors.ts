@@ -20,7 +20,10 @@ export class PosternError<Code extends string = string> extends Error {
 }
 
 /** True if `error` is a PosternError with that code (or with any code where none is named). */
-export function isPosternError<Code extends string>(error: unknown, code?: Code): error is PosternError<Code> {
+export function isPosternError<Code extends string>(
+  error: unknown,
+  code?: Code,
+): error is PosternError<Code> {
   return error instanceof PosternError && (code === undefined || error.code === code)
 }
 

@@ -42,5 +42,7 @@ export function scrubPans(text: string): string {
 /** Masks a PAN for screens and logs: first six, last four (PCI DSS 3.4.1). `paper` keeps the last four only. */
 export function maskPan(digits: string, paper = false): string {
   const last = digits.slice(-4)
-  return paper ? `${'*'.repeat(Math.max(0, digits.length - 4))}${last}` : `${digits.slice(0, 6)}${'*'.repeat(Math.max(0, digits.length - 10))}${last}`
+  return paper
+    ? `${'*'.repeat(Math.max(0, digits.length - 4))}${last}`
+    : `${digits.slice(0, 6)}${'*'.repeat(Math.max(0, digits.length - 10))}${last}`
 }

@@ -54,14 +54,18 @@ export function money(minor: bigint | number, currency: string): Money {
   if (!Object.hasOwn(CURRENCIES, currency)) {
     throw new PosternError('MONEY_INVALID', `unknown currency ${currency.slice(0, 8)}`)
   }
-  if (value < 0n || value > MAX_MINOR) throw new PosternError('MONEY_INVALID', 'amount out of range 0 to 999999999999')
+  if (value < 0n || value > MAX_MINOR)
+    throw new PosternError('MONEY_INVALID', 'amount out of range 0 to 999999999999')
   return { minor: value, currency }
 }
 
 /** Reads money from its JSON form. @throws PosternError `MONEY_INVALID` */
 export function moneyFromJson(json: MoneyJson): Money {
   if (!/^(0|[1-9][0-9]{0,11})$/.test(json.minor)) {
-    throw new PosternError('MONEY_INVALID', 'amount must be a decimal string of at most 12 digits of minor units')
+    throw new PosternError(
+      'MONEY_INVALID',
+      'amount must be a decimal string of at most 12 digits of minor units',
+    )
   }
   return money(BigInt(json.minor), json.currency)
 }
@@ -73,7 +77,8 @@ export function moneyToJson(value: Money): MoneyJson {
 
 /** Sum of two amounts of one currency. @throws PosternError `MONEY_INVALID` when the currencies differ. */
 export function addMoney(a: Money, b: Money): Money {
-  if (a.currency !== b.currency) throw new PosternError('MONEY_INVALID', `${a.currency} and ${b.currency} do not add up`)
+  if (a.currency !== b.currency)
+    throw new PosternError('MONEY_INVALID', `${a.currency} and ${b.currency} do not add up`)
   return money(a.minor + b.minor, a.currency)
 }
 
@@ -88,5 +93,7 @@ export function formatAmount(value: Money): string {
 /** `€12.50`: with the currency's sign. `fixed` uses the code instead (`EUR 12.50`), as receipts do. */
 export function formatMoney(value: Money, fixed = false): string {
   const symbol = CURRENCIES[value.currency]!.symbol
-  return fixed || symbol === value.currency ? `${value.currency} ${formatAmount(value)}` : `${symbol}${formatAmount(value)}`
+  return fixed || symbol === value.currency
+    ? `${value.currency} ${formatAmount(value)}`
+    : `${symbol}${formatAmount(value)}`
 }

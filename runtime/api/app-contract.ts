@@ -1,7 +1,15 @@
 // The contract between an app (fd 3) and its host: version 1. Everything an app can do is a row here.
 import { type Static, Type } from 'typebox'
 import { Nothing } from './contract.js'
-import { CollectRequest, Operator, PaymentKey, PaymentView, RoundClose, RoundTotals, VoidRequest } from './payments.js'
+import {
+  CollectRequest,
+  Operator,
+  PaymentKey,
+  PaymentView,
+  RoundClose,
+  RoundTotals,
+  VoidRequest,
+} from './payments.js'
 import { PrintDocument, PrintResult } from './print-document.js'
 import { Screen, ScreenResult } from './screens.js'
 
@@ -42,13 +50,22 @@ export const HostMethods = {
   'session.signOut': { params: Nothing, result: Nothing },
   /** Asks for a supervisor's code on a secure screen, for one action. */
   'session.authorise': {
-    params: Type.Object({ action: Type.Union([Type.Literal('refund'), Type.Literal('override')]), reason: Type.String({ maxLength: 60 }) }, closed),
+    params: Type.Object(
+      {
+        action: Type.Union([Type.Literal('refund'), Type.Literal('override')]),
+        reason: Type.String({ maxLength: 60 }),
+      },
+      closed,
+    ),
     result: Type.Object({ granted: Type.Boolean(), supervisor: Type.Optional(Type.String()) }, closed),
   },
   'payments.collect': { params: CollectRequest, result: PaymentView },
   'payments.status': { params: Type.Object({ key: PaymentKey }, closed), result: PaymentView },
   /** Works until the card is read; the collect then ends as `cancelled`. */
-  'payments.cancel': { params: Type.Object({ key: PaymentKey }, closed), result: Type.Object({ cancelled: Type.Boolean() }, closed) },
+  'payments.cancel': {
+    params: Type.Object({ key: PaymentKey }, closed),
+    result: Type.Object({ cancelled: Type.Boolean() }, closed),
+  },
   /** Takes an approved payment back before the round is closed. Asks for a supervisor's code on a secure screen. */
   'payments.void': { params: VoidRequest, result: PaymentView },
   'round.totals': { params: Nothing, result: RoundTotals },
@@ -57,21 +74,37 @@ export const HostMethods = {
   'printer.print': { params: PrintDocument, result: PrintResult },
   /** Prints the receipt of a payment, by the terminal's own layout; `merchant` is the courier's copy. */
   'printer.receipt': {
-    params: Type.Object({ key: PaymentKey, copy: Type.Union([Type.Literal('customer'), Type.Literal('merchant')]) }, closed),
+    params: Type.Object(
+      { key: PaymentKey, copy: Type.Union([Type.Literal('customer'), Type.Literal('merchant')]) },
+      closed,
+    ),
     result: PrintResult,
   },
   /** Lights the scanner until something is read; scans also arrive unasked as `event.scan`. */
   'scanner.trigger': { params: Nothing, result: Nothing },
-  'storage.get': { params: Type.Object({ key: StorageKey }, closed), result: Type.Object({ value: Type.Unknown() }, closed) },
+  'storage.get': {
+    params: Type.Object({ key: StorageKey }, closed),
+    result: Type.Object({ value: Type.Unknown() }, closed),
+  },
   /** Durable when it resolves. At most 48 KiB a value, 1 MiB an app. */
   'storage.set': { params: Type.Object({ key: StorageKey, value: Type.Unknown() }, closed), result: Nothing },
   'storage.delete': { params: Type.Object({ key: StorageKey }, closed), result: Nothing },
   /** Queues a message for the cloud under the app's own topics: durable when it resolves, sent when there is a network. */
-  'messages.publish': { params: Type.Object({ topic: Topic, payload: Type.Unknown() }, closed), result: Type.Object({ id: Type.String() }, closed) },
+  'messages.publish': {
+    params: Type.Object({ topic: Topic, payload: Type.Unknown() }, closed),
+    result: Type.Object({ id: Type.String() }, closed),
+  },
   /** Says that a received message is safely kept; until then it is delivered again after a restart. */
   'messages.ack': { params: Type.Object({ id: Type.String() }, closed), result: Nothing },
   'log.write': {
-    params: Type.Object({ level: Type.Union([Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]), event: Type.String({ maxLength: 64 }), text: Type.Optional(Type.String({ maxLength: 1000 })) }, closed),
+    params: Type.Object(
+      {
+        level: Type.Union([Type.Literal('info'), Type.Literal('warn'), Type.Literal('error')]),
+        event: Type.String({ maxLength: 64 }),
+        text: Type.Optional(Type.String({ maxLength: 1000 })),
+      },
+      closed,
+    ),
     result: Nothing,
   },
 } as const
@@ -79,10 +112,19 @@ export const HostMethods = {
 /** Served by the app, called by the host. An app that does not serve one in 5 s is taken as not listening. */
 export const AppMethods = {
   'event.context': { params: AppContext, result: Nothing },
-  'event.scan': { params: Type.Object({ text: Type.String({ maxLength: 4096 }), aim: Type.Optional(Type.String()) }, closed), result: Nothing },
+  'event.scan': {
+    params: Type.Object(
+      { text: Type.String({ maxLength: 4096 }), aim: Type.Optional(Type.String()) },
+      closed,
+    ),
+    result: Nothing,
+  },
   /** A payment of this app changed after its collect had ended, or ended while the app was away. Again until it is taken. */
   'event.payment': { params: PaymentView, result: Nothing },
-  'event.message': { params: Type.Object({ id: Type.String(), topic: Topic, payload: Type.Unknown() }, closed), result: Nothing },
+  'event.message': {
+    params: Type.Object({ id: Type.String(), topic: Topic, payload: Type.Unknown() }, closed),
+    result: Nothing,
+  },
   /** End within 2 s, having stored what matters. */
   'app.stop': { params: Nothing, result: Nothing },
 } as const

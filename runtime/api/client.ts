@@ -9,7 +9,10 @@ export type Host = Client<typeof HostMethods>
 export type AppHandlers = Served<typeof AppMethods>
 
 /** Connects to the host. `stream` is fd 3 unless a test passes another. */
-export function connectHost(handlers: AppHandlers, stream: Duplex = new Socket({ fd: 3 })): { readonly host: Host; readonly peer: RpcPeer } {
+export function connectHost(
+  handlers: AppHandlers,
+  stream: Duplex = new Socket({ fd: 3 }),
+): { readonly host: Host; readonly peer: RpcPeer } {
   const { remote, peer } = connectContract(stream, AppMethods, handlers, HostMethods)
   return { host: remote, peer }
 }

@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { type Static, type TSchema, Type } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { connectRpc, type RpcHandler, type RpcPeer, RpcError } from './json-rpc.js'
+import { connectRpc, RpcError, type RpcHandler, type RpcPeer } from './json-rpc.js'
 
 /** One method: `params` what the caller sends, `result` what it gets. */
 export interface Method {
@@ -13,15 +13,25 @@ export type Contract = Readonly<Record<string, Method>>
 
 /** The functions that serve a contract. */
 export type Served<C extends Contract> = {
-  readonly [M in keyof C]: (params: Static<C[M]['params']>, signal: AbortSignal) => Promise<Static<C[M]['result']>> | Static<C[M]['result']>
+  readonly [M in keyof C]: (
+    params: Static<C[M]['params']>,
+    signal: AbortSignal,
+  ) => Promise<Static<C[M]['result']>> | Static<C[M]['result']>
 }
 /** The functions that call it on the other side. */
 export type Client<C extends Contract> = {
-  readonly [M in keyof C]: (params: Static<C[M]['params']>, signal?: AbortSignal) => Promise<Static<C[M]['result']>>
+  readonly [M in keyof C]: (
+    params: Static<C[M]['params']>,
+    signal?: AbortSignal,
+  ) => Promise<Static<C[M]['result']>>
 }
 
 /** For methods without arguments or without an answer. */
-export const Nothing = Type.Union([Type.Null(), Type.Undefined(), Type.Object({}, { additionalProperties: false })])
+export const Nothing = Type.Union([
+  Type.Null(),
+  Type.Undefined(),
+  Type.Object({}, { additionalProperties: false }),
+])
 
 type Check = (value: unknown) => string | undefined
 const compiled = new WeakMap<TSchema, Check>()

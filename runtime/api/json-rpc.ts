@@ -39,7 +39,11 @@ interface Message {
 }
 
 /** Splits a byte stream into lines of at most `max` bytes; `onOverflow` once, then it stays deaf. */
-export function lineSplitter(max: number, onLine: (line: string) => void, onOverflow: () => void): (chunk: Buffer) => void {
+export function lineSplitter(
+  max: number,
+  onLine: (line: string) => void,
+  onOverflow: () => void,
+): (chunk: Buffer) => void {
   let parts: Buffer[] = []
   let held = 0
   let deaf = false
@@ -83,7 +87,8 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
     if (!open) return
     open = false
     for (const controller of serving.values()) controller.abort()
-    for (const pending of calls.values()) pending.reject(new RpcError('DISCONNECTED', `connection ended: ${reason}`))
+    for (const pending of calls.values())
+      pending.reject(new RpcError('DISCONNECTED', `connection ended: ${reason}`))
     calls.clear()
     serving.clear()
     stream.destroy()
@@ -109,16 +114,23 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
     const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined
     if (handler === undefined) return fail('METHOD_NOT_FOUND', `no method ${method.slice(0, 64)}`)
     if (id !== undefined && (serving.has(id) || serving.size >= MAX_IN_FLIGHT)) {
-      return fail('TOO_MANY_REQUESTS', `at most ${MAX_IN_FLIGHT} requests at once, each with an id of its own`)
+      return fail(
+        'TOO_MANY_REQUESTS',
+        `at most ${MAX_IN_FLIGHT} requests at once, each with an id of its own`,
+      )
     }
     const controller = new AbortController()
     if (id !== undefined) serving.set(id, controller)
     try {
       const result = (await handler(params, controller.signal)) ?? null
-      if (id !== undefined && !send({ jsonrpc: '2.0', id, result })) fail('TOO_LARGE', 'the answer is over 64 KiB')
+      if (id !== undefined && !send({ jsonrpc: '2.0', id, result }))
+        fail('TOO_LARGE', 'the answer is over 64 KiB')
     } catch (error) {
       if (error instanceof RpcError) fail(error.code, error.message.slice(0, 1000))
-      else if (typeof (error as { code?: unknown }).code === 'string' && (error as Error).name === 'PosternError') {
+      else if (
+        typeof (error as { code?: unknown }).code === 'string' &&
+        (error as Error).name === 'PosternError'
+      ) {
         fail((error as { code: string }).code, (error as Error).message.slice(0, 1000))
       } else fail('INTERNAL', `${method} failed`)
     } finally {
@@ -139,7 +151,8 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
     }
     const { id, method } = message
     if (typeof method === 'string') {
-      if (id !== undefined && typeof id !== 'number' && typeof id !== 'string') return close('the peer sent a bad id')
+      if (id !== undefined && typeof id !== 'number' && typeof id !== 'string')
+        return close('the peer sent a bad id')
       void serve(id, method, message.params)
       return
     }
@@ -149,10 +162,15 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
     const error = message.error as { message?: unknown; data?: { code?: unknown } } | undefined
     if (error === undefined) return pending.resolve(message.result)
     const code = error.data?.code
-    pending.reject(new RpcError(typeof code === 'string' ? code : 'INTERNAL', String(error.message ?? 'failed')))
+    pending.reject(
+      new RpcError(typeof code === 'string' ? code : 'INTERNAL', String(error.message ?? 'failed')),
+    )
   }
 
-  stream.on('data', lineSplitter(MAX_LINE, receive, () => close('the peer sent a line over 64 KiB')))
+  stream.on(
+    'data',
+    lineSplitter(MAX_LINE, receive, () => close('the peer sent a line over 64 KiB')),
+  )
   stream.on('error', (error: Error) => close(error.message))
   stream.on('close', () => close('the peer is gone'))
   stream.on('end', () => close('the peer is gone'))
@@ -165,7 +183,8 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
       new Promise((resolve, reject) => {
         if (!open) return reject(new RpcError('DISCONNECTED', 'connection ended'))
         if (signal?.aborted) return reject(new RpcError('ABORTED', 'cancelled'))
-        if (calls.size >= MAX_IN_FLIGHT) return reject(new RpcError('TOO_MANY_REQUESTS', 'too many calls open'))
+        if (calls.size >= MAX_IN_FLIGHT)
+          return reject(new RpcError('TOO_MANY_REQUESTS', 'too many calls open'))
         const id = nextId++
         const onAbort = () => {
           calls.delete(id)

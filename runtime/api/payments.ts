@@ -5,7 +5,11 @@ import { MoneyJson } from './screens.js'
 const closed = { additionalProperties: false } as const
 
 /** The caller's idempotency key: asked twice, paid once. 8 to 64 characters, unique per terminal for ever. */
-export const PaymentKey = Type.String({ minLength: 8, maxLength: 64, pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]*$' })
+export const PaymentKey = Type.String({
+  minLength: 8,
+  maxLength: 64,
+  pattern: '^[A-Za-z0-9][A-Za-z0-9._:-]*$',
+})
 
 export const CollectRequest = Type.Object(
   {
@@ -20,7 +24,11 @@ export const CollectRequest = Type.Object(
 export type CollectRequest = Static<typeof CollectRequest>
 
 export const VoidRequest = Type.Object(
-  { key: PaymentKey, /** The key of the approved payment that is taken back. */ original: PaymentKey, reason: Type.String({ maxLength: 60 }) },
+  {
+    key: PaymentKey,
+    /** The key of the approved payment that is taken back. */ original: PaymentKey,
+    reason: Type.String({ maxLength: 60 }),
+  },
   closed,
 )
 export type VoidRequest = Static<typeof VoidRequest>
@@ -28,7 +36,15 @@ export type VoidRequest = Static<typeof VoidRequest>
 /** Every fact a receipt needs (scheme rules and PSD2 lists put together); PAN as its last four digits only. */
 export const ReceiptFacts = Type.Object(
   {
-    merchant: Type.Object({ name: Type.String(), address: Type.Array(Type.String()), merchantId: Type.String(), terminalId: Type.String() }, closed),
+    merchant: Type.Object(
+      {
+        name: Type.String(),
+        address: Type.Array(Type.String()),
+        merchantId: Type.String(),
+        terminalId: Type.String(),
+      },
+      closed,
+    ),
     type: Type.Union([Type.Literal('sale'), Type.Literal('void')]),
     outcome: Type.Union([Type.Literal('approved'), Type.Literal('declined'), Type.Literal('reversed')]),
     amount: MoneyJson,
@@ -50,7 +66,12 @@ export const ReceiptFacts = Type.Object(
           panLast4: Type.String(),
           panSequence: Type.Optional(Type.String()),
           entryMode: Type.Union([Type.Literal('chip'), Type.Literal('contactless'), Type.Literal('stripe')]),
-          cvm: Type.Union([Type.Literal('pin'), Type.Literal('signature'), Type.Literal('none'), Type.Literal('failed')]),
+          cvm: Type.Union([
+            Type.Literal('pin'),
+            Type.Literal('signature'),
+            Type.Literal('none'),
+            Type.Literal('failed'),
+          ]),
           cryptogram: Type.Optional(Type.String()),
           cryptogramType: Type.Optional(Type.String()),
           tvr: Type.Optional(Type.String()),
@@ -103,9 +124,32 @@ export const RoundTotals = Type.Object(
     round: Type.String(),
     operator: Type.String(),
     openedAt: Type.String(),
-    tenders: Type.Array(Type.Object({ tender: Type.Literal('card'), currency: Type.String(), sales: Type.Integer(), salesMinor: Type.String(), voids: Type.Integer(), voidsMinor: Type.String() }, closed)),
-    unresolved: Type.Array(Type.Object({ key: PaymentKey, reference: Type.String(), amount: MoneyJson, state: Type.String() }, closed)),
-    payments: Type.Array(Type.Object({ key: PaymentKey, reference: Type.String(), amount: MoneyJson, outcome: Type.String() }, closed), { maxItems: 200 }),
+    tenders: Type.Array(
+      Type.Object(
+        {
+          tender: Type.Literal('card'),
+          currency: Type.String(),
+          sales: Type.Integer(),
+          salesMinor: Type.String(),
+          voids: Type.Integer(),
+          voidsMinor: Type.String(),
+        },
+        closed,
+      ),
+    ),
+    unresolved: Type.Array(
+      Type.Object(
+        { key: PaymentKey, reference: Type.String(), amount: MoneyJson, state: Type.String() },
+        closed,
+      ),
+    ),
+    payments: Type.Array(
+      Type.Object(
+        { key: PaymentKey, reference: Type.String(), amount: MoneyJson, outcome: Type.String() },
+        closed,
+      ),
+      { maxItems: 200 },
+    ),
   },
   closed,
 )

@@ -5,14 +5,34 @@ const closed = { additionalProperties: false } as const
 const Align = Type.Union([Type.Literal('left'), Type.Literal('center'), Type.Literal('right')])
 
 export const PrintBlock = Type.Union([
-  Type.Object({ kind: Type.Literal('text'), text: Type.String({ maxLength: 400 }), align: Type.Optional(Align), bold: Type.Optional(Type.Boolean()), large: Type.Optional(Type.Boolean()) }, closed),
-  Type.Object({ kind: Type.Literal('row'), left: Type.String({ maxLength: 80 }), right: Type.String({ maxLength: 80 }), bold: Type.Optional(Type.Boolean()) }, closed),
+  Type.Object(
+    {
+      kind: Type.Literal('text'),
+      text: Type.String({ maxLength: 400 }),
+      align: Type.Optional(Align),
+      bold: Type.Optional(Type.Boolean()),
+      large: Type.Optional(Type.Boolean()),
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      kind: Type.Literal('row'),
+      left: Type.String({ maxLength: 80 }),
+      right: Type.String({ maxLength: 80 }),
+      bold: Type.Optional(Type.Boolean()),
+    },
+    closed,
+  ),
   Type.Object({ kind: Type.Literal('rule') }, closed),
   Type.Object({ kind: Type.Literal('feed'), lines: Type.Integer({ minimum: 1, maximum: 10 }) }, closed),
   Type.Object({ kind: Type.Literal('qr'), data: Type.String({ minLength: 1, maxLength: 600 }) }, closed),
   Type.Object({ kind: Type.Literal('barcode'), data: Type.String({ pattern: '^[ -~]{1,32}$' }) }, closed),
 ])
-export const PrintDocument = Type.Object({ blocks: Type.Array(PrintBlock, { minItems: 1, maxItems: 200 }) }, closed)
+export const PrintDocument = Type.Object(
+  { blocks: Type.Array(PrintBlock, { minItems: 1, maxItems: 200 }) },
+  closed,
+)
 export type PrintBlock = Static<typeof PrintBlock>
 export type PrintDocument = Static<typeof PrintDocument>
 
@@ -20,11 +40,32 @@ export type PrintDocument = Static<typeof PrintDocument>
 export const PrintResult = Type.Object(
   {
     outcome: Type.Union(
-      (['printed', 'paperOut', 'coverOpen', 'headHot', 'jam', 'undervoltage', 'offline', 'unknown', 'aborted'] as const).map((word) => Type.Literal(word)),
+      (
+        [
+          'printed',
+          'paperOut',
+          'coverOpen',
+          'headHot',
+          'jam',
+          'undervoltage',
+          'offline',
+          'unknown',
+          'aborted',
+        ] as const
+      ).map((word) => Type.Literal(word)),
     ),
   },
   closed,
 )
 export interface PrintResult {
-  outcome: 'printed' | 'paperOut' | 'coverOpen' | 'headHot' | 'jam' | 'undervoltage' | 'offline' | 'unknown' | 'aborted'
+  outcome:
+    | 'printed'
+    | 'paperOut'
+    | 'coverOpen'
+    | 'headHot'
+    | 'jam'
+    | 'undervoltage'
+    | 'offline'
+    | 'unknown'
+    | 'aborted'
 }

@@ -7,7 +7,10 @@ const Id = Type.String({ minLength: 1, maxLength: 64, pattern: '^[A-Za-z0-9][A-Z
 
 /** Money as a decimal string of minor units and an ISO 4217 code. */
 export const MoneyJson = Type.Object(
-  { minor: Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' }), currency: Type.String({ pattern: '^[A-Z]{3}$' }) },
+  {
+    minor: Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' }),
+    currency: Type.String({ pattern: '^[A-Z]{3}$' }),
+  },
   closed,
 )
 
@@ -21,18 +24,37 @@ const common = {
 }
 
 const ListItem = Type.Object(
-  { id: Id, label: Text(60), detail: Type.Optional(Text(60)), right: Type.Optional(Text(20)), mark: Type.Optional(Type.Union([Type.Literal('done'), Type.Literal('failed'), Type.Literal('attention')])) },
+  {
+    id: Id,
+    label: Text(60),
+    detail: Type.Optional(Text(60)),
+    right: Type.Optional(Text(20)),
+    mark: Type.Optional(
+      Type.Union([Type.Literal('done'), Type.Literal('failed'), Type.Literal('attention')]),
+    ),
+  },
   closed,
 )
 
 /** Scrolling rows with details; `empty` is shown where there are none. Digits 1-9 choose the visible rows. */
 export const ListScreen = Type.Object(
-  { kind: Type.Literal('list'), ...common, items: Type.Array(ListItem, { maxItems: 200 }), selected: Type.Optional(Id), empty: Type.Optional(Text(120)) },
+  {
+    kind: Type.Literal('list'),
+    ...common,
+    items: Type.Array(ListItem, { maxItems: 200 }),
+    selected: Type.Optional(Id),
+    empty: Type.Optional(Text(120)),
+  },
   closed,
 )
 /** A few choices, each a short label. */
 export const MenuScreen = Type.Object(
-  { kind: Type.Literal('menu'), ...common, items: Type.Array(Type.Object({ id: Id, label: Text(40) }, closed), { minItems: 1, maxItems: 9 }), text: Type.Optional(Text(200)) },
+  {
+    kind: Type.Literal('menu'),
+    ...common,
+    items: Type.Array(Type.Object({ id: Id, label: Text(40) }, closed), { minItems: 1, maxItems: 9 }),
+    text: Type.Optional(Text(200)),
+  },
   closed,
 )
 /** One to four fields, filled from the keypad. Numeric fields echo under "NOT FOR PIN". */
@@ -59,26 +81,62 @@ export const FormScreen = Type.Object(
 )
 /** An amount typed in minor units, echoed with the currency; bounds are shown when they are broken. */
 export const AmountScreen = Type.Object(
-  { kind: Type.Literal('amount'), ...common, currency: Type.String({ pattern: '^[A-Z]{3}$' }), text: Type.Optional(Text(120)), initial: Type.Optional(MoneyJson), min: Type.Optional(MoneyJson), max: Type.Optional(MoneyJson) },
+  {
+    kind: Type.Literal('amount'),
+    ...common,
+    currency: Type.String({ pattern: '^[A-Z]{3}$' }),
+    text: Type.Optional(Text(120)),
+    initial: Type.Optional(MoneyJson),
+    min: Type.Optional(MoneyJson),
+    max: Type.Optional(MoneyJson),
+  },
   closed,
 )
 /** Something to read. Enter closes it. */
 export const MessageScreen = Type.Object(
-  { kind: Type.Literal('message'), ...common, text: Text(500), tone: Type.Optional(Type.Union([Type.Literal('info'), Type.Literal('success'), Type.Literal('warning'), Type.Literal('error')])) },
+  {
+    kind: Type.Literal('message'),
+    ...common,
+    text: Text(500),
+    tone: Type.Optional(
+      Type.Union([
+        Type.Literal('info'),
+        Type.Literal('success'),
+        Type.Literal('warning'),
+        Type.Literal('error'),
+      ]),
+    ),
+  },
   closed,
 )
 /** A yes or no. Enter is yes, cancel is no. */
 export const ConfirmScreen = Type.Object(
-  { kind: Type.Literal('confirm'), ...common, text: Text(300), amount: Type.Optional(MoneyJson), yes: Type.Optional(Text(16)), no: Type.Optional(Text(16)) },
+  {
+    kind: Type.Literal('confirm'),
+    ...common,
+    text: Text(300),
+    amount: Type.Optional(MoneyJson),
+    yes: Type.Optional(Text(16)),
+    no: Type.Optional(Text(16)),
+  },
   closed,
 )
 /** Work under way; `percent` absent is an indeterminate bar. Ends by the caller closing it, or by cancel where allowed. */
 export const ProgressScreen = Type.Object(
-  { kind: Type.Literal('progress'), ...common, text: Text(200), percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })), cancellable: Type.Optional(Type.Boolean()) },
+  {
+    kind: Type.Literal('progress'),
+    ...common,
+    text: Text(200),
+    percent: Type.Optional(Type.Integer({ minimum: 0, maximum: 100 })),
+    cancellable: Type.Optional(Type.Boolean()),
+  },
   closed,
 )
 /** A QR code with its caption. */
-export const QrScreen = Type.Object({ kind: Type.Literal('qr'), ...common, data: Text(600), text: Type.Optional(Text(120)) }, closed)
+export const QrScreen = Type.Object(
+  { kind: Type.Literal('qr'), ...common, data: Text(600), text: Type.Optional(Text(120)) },
+  closed,
+)
 /** Lines as they will be on paper; enter prints. */
 export const ReceiptScreen = Type.Object(
   { kind: Type.Literal('receipt'), ...common, lines: Type.Array(Text(48), { maxItems: 120 }) },
@@ -96,7 +154,16 @@ export const DetailsScreen = Type.Object(
 )
 
 export const Screen = Type.Union([
-  ListScreen, MenuScreen, FormScreen, AmountScreen, MessageScreen, ConfirmScreen, ProgressScreen, QrScreen, ReceiptScreen, DetailsScreen,
+  ListScreen,
+  MenuScreen,
+  FormScreen,
+  AmountScreen,
+  MessageScreen,
+  ConfirmScreen,
+  ProgressScreen,
+  QrScreen,
+  ReceiptScreen,
+  DetailsScreen,
 ])
 export type Screen = Static<typeof Screen>
 

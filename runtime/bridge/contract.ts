@@ -1,13 +1,25 @@
 // The bridge: the one contract between the worlds, JSON-RPC 2.0 on a unix socket, checked on both sides.
 import { type Static, Type } from 'typebox'
 import { Nothing } from '../api/contract.js'
-import { CollectRequest, Operator, PaymentKey, PaymentView, ReceiptFacts, RoundClose, RoundTotals, VoidRequest } from '../api/payments.js'
+import {
+  CollectRequest,
+  Operator,
+  PaymentKey,
+  PaymentView,
+  ReceiptFacts,
+  RoundClose,
+  RoundTotals,
+  VoidRequest,
+} from '../api/payments.js'
 import { Screen, ScreenResult } from '../api/screens.js'
 
 const closed = { additionalProperties: false } as const
 const ScreenId = Type.String({ minLength: 1, maxLength: 64 })
 /** Who asks: the top row names it. The open world sets it from the descriptor that a request came on. */
-const Owner = Type.Object({ app: Type.String({ minLength: 1, maxLength: 64 }), name: Type.String({ minLength: 1, maxLength: 24 }) }, closed)
+const Owner = Type.Object(
+  { app: Type.String({ minLength: 1, maxLength: 64 }), name: Type.String({ minLength: 1, maxLength: 24 }) },
+  closed,
+)
 const PipeId = Type.Integer({ minimum: 1 })
 /** At most 32 KiB of bytes a frame. */
 const Base64 = Type.String({ maxLength: 45_000, pattern: '^[A-Za-z0-9+/]*={0,2}$' })
@@ -17,7 +29,12 @@ export const OpenStatus = Type.Object(
   {
     network: Type.Union([Type.Literal('online'), Type.Literal('offline')]),
     cloud: Type.Union([Type.Literal('connected'), Type.Literal('connecting'), Type.Literal('offline')]),
-    printer: Type.Union([Type.Literal('ready'), Type.Literal('paperLow'), Type.Literal('problem'), Type.Literal('none')]),
+    printer: Type.Union([
+      Type.Literal('ready'),
+      Type.Literal('paperLow'),
+      Type.Literal('problem'),
+      Type.Literal('none'),
+    ]),
     outbox: Type.Integer({ minimum: 0 }),
   },
   closed,
@@ -25,7 +42,14 @@ export const OpenStatus = Type.Object(
 export type OpenStatus = Static<typeof OpenStatus>
 
 export const TerminalInfo = Type.Object(
-  { terminalId: Type.String(), merchantName: Type.String(), merchantId: Type.String(), currency: Type.String(), locale: Type.String(), operator: Type.Union([Operator, Type.Null()]) },
+  {
+    terminalId: Type.String(),
+    merchantName: Type.String(),
+    merchantId: Type.String(),
+    currency: Type.String(),
+    locale: Type.String(),
+    operator: Type.Union([Operator, Type.Null()]),
+  },
   closed,
 )
 export type TerminalInfo = Static<typeof TerminalInfo>
@@ -34,32 +58,75 @@ export type TerminalInfo = Static<typeof TerminalInfo>
 export const SecureMethods = {
   'terminal.info': { params: Nothing, result: TerminalInfo },
   'status.set': { params: OpenStatus, result: Nothing },
-  'screens.show': { params: Type.Object({ owner: Owner, id: ScreenId, screen: Screen }, closed), result: ScreenResult },
-  'screens.update': { params: Type.Object({ owner: Owner, id: ScreenId, screen: Screen }, closed), result: Nothing },
-  'session.signIn': { params: Type.Object({ owner: Owner }, closed), result: Type.Union([Operator, Type.Null()]) },
+  'screens.show': {
+    params: Type.Object({ owner: Owner, id: ScreenId, screen: Screen }, closed),
+    result: ScreenResult,
+  },
+  'screens.update': {
+    params: Type.Object({ owner: Owner, id: ScreenId, screen: Screen }, closed),
+    result: Nothing,
+  },
+  'session.signIn': {
+    params: Type.Object({ owner: Owner }, closed),
+    result: Type.Union([Operator, Type.Null()]),
+  },
   'session.signOut': { params: Nothing, result: Nothing },
   'session.authorise': {
-    params: Type.Object({ owner: Owner, action: Type.Union([Type.Literal('refund'), Type.Literal('override')]), reason: Type.String({ maxLength: 60 }) }, closed),
+    params: Type.Object(
+      {
+        owner: Owner,
+        action: Type.Union([Type.Literal('refund'), Type.Literal('override')]),
+        reason: Type.String({ maxLength: 60 }),
+      },
+      closed,
+    ),
     result: Type.Object({ granted: Type.Boolean(), supervisor: Type.Optional(Type.String()) }, closed),
   },
-  'payments.collect': { params: Type.Object({ owner: Owner, request: CollectRequest }, closed), result: PaymentView },
+  'payments.collect': {
+    params: Type.Object({ owner: Owner, request: CollectRequest }, closed),
+    result: PaymentView,
+  },
   'payments.status': { params: Type.Object({ key: PaymentKey }, closed), result: PaymentView },
-  'payments.cancel': { params: Type.Object({ key: PaymentKey }, closed), result: Type.Object({ cancelled: Type.Boolean() }, closed) },
-  'payments.void': { params: Type.Object({ owner: Owner, request: VoidRequest }, closed), result: PaymentView },
-  'payments.receipt': { params: Type.Object({ key: PaymentKey }, closed), result: Type.Union([ReceiptFacts, Type.Null()]) },
+  'payments.cancel': {
+    params: Type.Object({ key: PaymentKey }, closed),
+    result: Type.Object({ cancelled: Type.Boolean() }, closed),
+  },
+  'payments.void': {
+    params: Type.Object({ owner: Owner, request: VoidRequest }, closed),
+    result: PaymentView,
+  },
+  'payments.receipt': {
+    params: Type.Object({ key: PaymentKey }, closed),
+    result: Type.Union([ReceiptFacts, Type.Null()]),
+  },
   /** Payments whose outcome changed and that the open world has not acknowledged yet, oldest first, at most 20. */
-  'payments.unacknowledged': { params: Nothing, result: Type.Array(Type.Object({ app: Type.String(), sequence: Type.Integer(), view: PaymentView }, closed), { maxItems: 20 }) },
+  'payments.unacknowledged': {
+    params: Nothing,
+    result: Type.Array(
+      Type.Object({ app: Type.String(), sequence: Type.Integer(), view: PaymentView }, closed),
+      { maxItems: 20 },
+    ),
+  },
   'payments.acknowledge': { params: Type.Object({ sequence: Type.Integer() }, closed), result: Nothing },
   'round.totals': { params: Nothing, result: RoundTotals },
   'round.close': { params: Nothing, result: RoundClose },
   'pipe.data': { params: Type.Object({ pipe: PipeId, data: Base64 }, closed), result: Nothing },
-  'pipe.closed': { params: Type.Object({ pipe: PipeId, reason: Type.String({ maxLength: 200 }) }, closed), result: Nothing },
+  'pipe.closed': {
+    params: Type.Object({ pipe: PipeId, reason: Type.String({ maxLength: 200 }) }, closed),
+    result: Nothing,
+  },
 } as const
 
 /** Served by the open world, called by the secure one. */
 export const OpenMethods = {
   /** Opens a TCP connection to an acquirer; the TLS session inside ends in the secure world. */
-  'pipe.open': { params: Type.Object({ host: Type.String({ maxLength: 253 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) }, closed), result: Type.Object({ pipe: PipeId }, closed) },
+  'pipe.open': {
+    params: Type.Object(
+      { host: Type.String({ maxLength: 253 }), port: Type.Integer({ minimum: 1, maximum: 65_535 }) },
+      closed,
+    ),
+    result: Type.Object({ pipe: PipeId }, closed),
+  },
   'pipe.write': { params: Type.Object({ pipe: PipeId, data: Base64 }, closed), result: Nothing },
   'pipe.close': { params: Type.Object({ pipe: PipeId }, closed), result: Nothing },
   /** Stops every app process (PIN entry); resolves when they stand still. */

@@ -66,7 +66,12 @@ export type CardEndReason =
 export type StartOutcome =
   | { readonly kind: 'online'; readonly authorisation: CardAuthorisation }
   | { readonly kind: 'approvedOffline'; readonly authorisation: CardAuthorisation }
-  | { readonly kind: 'declinedOffline'; readonly facts: CardFacts; readonly de55: Uint8Array; readonly reason: string }
+  | {
+      readonly kind: 'declinedOffline'
+      readonly facts: CardFacts
+      readonly de55: Uint8Array
+      readonly reason: string
+    }
   | { readonly kind: 'ended'; readonly reason: CardEndReason; readonly facts?: CardFacts }
 
 /** The issuer's answer, as the host carried it. */
@@ -84,9 +89,19 @@ export type HostAnswer =
   | { readonly kind: 'unableToGoOnline' }
 
 export type FinalOutcome =
-  | { readonly kind: 'approved'; readonly facts: CardFacts; readonly de55: Uint8Array; readonly signatureRequired: boolean }
+  | {
+      readonly kind: 'approved'
+      readonly facts: CardFacts
+      readonly de55: Uint8Array
+      readonly signatureRequired: boolean
+    }
   /** The host or the card refused. `cardSaidNo`: the host approved and the card answered AAC, so the host must be told. */
-  | { readonly kind: 'declined'; readonly facts: CardFacts; readonly de55: Uint8Array; readonly cardSaidNo: boolean }
+  | {
+      readonly kind: 'declined'
+      readonly facts: CardFacts
+      readonly de55: Uint8Array
+      readonly cardSaidNo: boolean
+    }
   /** The card left or broke before its final answer: an approved authorisation must be reversed. */
   | { readonly kind: 'ended'; readonly reason: CardEndReason; readonly facts: CardFacts }
 
@@ -107,7 +122,16 @@ export interface CardPrompts {
   chooseApplication(labels: readonly string[], signal: AbortSignal): Promise<number | undefined>
   /** "Use <label>?" where the card asks for confirmation. */
   confirmApplication(label: string, signal: AbortSignal): Promise<boolean>
-  enterPin(prompt: { amount: Money; online: boolean; triesLeft: number | undefined; wrong: boolean; bypassAllowed: boolean }, signal: AbortSignal): Promise<PinEntry>
+  enterPin(
+    prompt: {
+      amount: Money
+      online: boolean
+      triesLeft: number | undefined
+      wrong: boolean
+      bypassAllowed: boolean
+    },
+    signal: AbortSignal,
+  ): Promise<PinEntry>
   /** The card's language preference (5F2D), two-letter codes in order: later prompts use the first supported. */
   preferLanguages(languages: readonly string[]): void
   /** Card is being read, host is being asked: `online` once the request is out. */
