@@ -66,5 +66,5 @@ export const ascii = {
   decode: (bytes: Uint8Array): string =>
     Buffer.from(bytes)
       .toString('latin1')
-      .replace(/[^\x00-\x7f]/g, '?'),
+      .replace(/[\u0080-\u00ff]/g, '?'),
 } as const
