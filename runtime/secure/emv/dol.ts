@@ -1,0 +1,94 @@
+// Data object lists: PDOL, CDOL1, CDOL2, TDOL, DDOL (EMV Book 3 v4.4, section 5.4).
+import { PosternError } from '../../../hal/base/errors.js'
+import { formatOfTag } from '../../../hal/base/tags.js'
+import { isConstructed } from '../../../hal/base/tlv.js'
+
+/** One entry: a tag, and how many bytes of it the card wants. */
+export interface DolEntry {
+  readonly tag: number
+  readonly length: number
+}
+
+/** Where values come from: the first source that has the tag wins. */
+export type ValueOf = (tag: number) => Uint8Array | undefined
+
+/** Longest data field that a DOL may ask for: what a short APDU carries (Book 3, 5.4; Book 1, 9.4.1). */
+export const MAX_DOL_DATA = 255
+const MAX_TAG_BYTES = 4
+
+function invalid(rule: string, offset: number): never {
+  throw new PosternError('DOL_INVALID', `DOL: ${rule} at byte ${offset}`, { offset, rule })
+}
+
+/**
+ * Reads the list: tag and one length byte each, in order, duplicates kept.
+ * @example parseDol(fromHex('9F37049F0206')) // [{ tag: 0x9F37, length: 4 }, { tag: 0x9F02, length: 6 }]
+ * @throws PosternError `DOL_INVALID` with `offset` and `rule`
+ */
+export function parseDol(dol: Uint8Array): DolEntry[] {
+  const out: DolEntry[] = []
+  let at = 0
+  while (at < dol.length) {
+    const start = at
+    let tag = dol[at++]!
+    if ((tag & 0x1f) === 0x1f) {
+      let more = true
+      while (more) {
+        if (at >= dol.length) invalid('tag cut short', start)
+        if (at - start >= MAX_TAG_BYTES) invalid('tag too long', start)
+        tag = tag * 256 + dol[at]!
+        more = (dol[at++]! & 0x80) !== 0
+      }
+    }
+    if (at >= dol.length) invalid('length missing', at)
+    out.push({ tag, length: dol[at++]! })
+  }
+  return out
+}
+
+/** Bytes that the list asks for. */
+export function dolDataLength(entries: readonly DolEntry[]): number {
+  return entries.reduce((sum, entry) => sum + entry.length, 0)
+}
+
+/**
+ * The concatenated values in the list's order, each cut or padded by its format (Book 3, 5.4, rules 2a to 2d).
+ * @throws PosternError `DOL_INVALID` where the list is malformed or asks for more than 255 bytes
+ */
+export function buildDolData(dol: Uint8Array, lookUp: ValueOf): Uint8Array {
+  const entries = parseDol(dol)
+  const length = dolDataLength(entries)
+  if (length > MAX_DOL_DATA) invalid('asks for more than 255 bytes', dol.length)
+  const out = new Uint8Array(length)
+  let at = 0
+  for (const entry of entries) {
+    // An unknown tag and a constructed one are zeros whatever we hold (rules 2a and 2b).
+    const value = isConstructed(entry.tag) ? undefined : lookUp(entry.tag)
+    if (value) placeValue(out.subarray(at, at + entry.length), entry.tag, value)
+    at += entry.length
+  }
+  return out
+}
+
+/** Writes `value` into a zeroed field by the tag's format (Book 3, 5.4, rules 2c and 2d). */
+function placeValue(field: Uint8Array, tag: number, value: Uint8Array): void {
+  const format = formatOfTag(tag)
+  if (format === 'n') {
+    // Numeric keeps its rightmost digits and is padded with leading zeros.
+    if (value.length >= field.length) field.set(value.subarray(value.length - field.length))
+    else field.set(value, field.length - value.length)
+    return
+  }
+  field.set(value.subarray(0, field.length))
+  if (format === 'cn' && value.length < field.length) field.fill(0xff, value.length)
+}
+
+/** True if the list holds the tag. A malformed list holds nothing. */
+export function dolHas(dol: Uint8Array | undefined, tag: number): boolean {
+  if (!dol) return false
+  try {
+    return parseDol(dol).some((entry) => entry.tag === tag)
+  } catch {
+    return false
+  }
+}
