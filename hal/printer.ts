@@ -52,6 +52,12 @@ export type PrintOutcome =
 /**
  * `done` means that the printer answered an in-sequence query behind the last byte (ESC/POS GS r 1), not that bytes
  * were written: a drained port has printed nothing yet. A job is bounded by its wire time plus 15 s without progress.
+ *
+ * Unlike in other classes, abort and loss are outcomes here, because `bytesAcked` matters: after abort `print` resolves
+ * as `interrupted` by `aborted` within 250 ms, when the printer goes as `interrupted` by `offline` within 1 s. A job
+ * that is given to a printer that is lost, open or out of paper is interrupted at once with 0 bytes. It rejects only
+ * with `DEVICE_BUSY` (a job is under way) and `DEVICE_CLOSED`. What an interrupted job left in the printer's buffer is
+ * discarded by the driver before the next job.
  */
 export interface Printer extends Device<PrinterState, PrinterEvent> {
   readonly deviceClass: 'printer'
