@@ -95,8 +95,10 @@ export const PAYMENT_OUTCOMES = [
   'cardUnusable', // mute, blocked, no supported application
   'needsNetwork', // this payment needs the host and nothing was sent
   'reversing', // the host's answer is not known: a reversal is on its way; nothing will be taken
+  'reversed', // was `reversing`, and the host has acknowledged it: nothing was taken
   'voided', // approved, then taken back
   'busy', // another payment is live
+  'alreadyPaid', // this reference has a live or an approved payment under another key; nothing was started
   'inProgress', // only from status
   'unknown', // only from status: no such key
 ] as const
