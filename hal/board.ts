@@ -2,6 +2,7 @@
 import type { Clock } from './base/clock.js'
 import type { Log } from './base/log.js'
 import type { Device, DeviceClass } from './device.js'
+import type { StatisticsStore } from './statistics.js'
 
 /** What a driver's factory is given besides its options. */
 export interface DriverContext {
@@ -9,6 +10,8 @@ export interface DriverContext {
   readonly id: string
   readonly clock: Clock
   readonly log: Log
+  /** Keeps the counters over a restart; without one they start at zero. */
+  readonly statistics?: StatisticsStore
 }
 
 /** Opens one device. Options come from the profile and were checked against `optionsSchema`. */
