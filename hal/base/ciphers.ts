@@ -166,15 +166,26 @@ export function cbcMac(
 }
 
 /**
- * Retail MAC, ISO/IEC 9797-1 algorithm 3 (ANSI X9.19) with DES: 8 bytes, the caller truncates. `key` is the two DES keys,
- * 16 bytes. @throws PosternError `CIPHER_INVALID`
+ * MAC of ISO/IEC 9797-1 algorithm 3: CBC under `key1`, the last block decrypted under `key2` and encrypted under `key1`.
+ * One whole block of 8 bytes, the caller truncates. @throws PosternError `CIPHER_INVALID`
+ */
+export function macAlgorithm3(
+  key1: Uint8Array,
+  key2: Uint8Array,
+  data: Uint8Array,
+  padding: Padding = 2,
+): Uint8Array {
+  return encryptEcb('tdes', key1, decryptEcb('tdes', key2, cbcMac('tdes', key1, data, padding)))
+}
+
+/**
+ * Retail MAC (ANSI X9.19): algorithm 3 with the two single-length DES keys of a 16-byte key. 8 bytes, the caller truncates.
+ * @throws PosternError `CIPHER_INVALID`
  */
 export function retailMac(key: Uint8Array, data: Uint8Array, padding: Padding = 2): Uint8Array {
   if (key.length !== 16)
     throw new PosternError('CIPHER_INVALID', 'a retail MAC key is 16 bytes', { length: key.length })
-  const left = key.subarray(0, 8)
-  const chained = cbcMac('tdes', left, data, padding)
-  return encryptEcb('tdes', left, decryptEcb('tdes', key.subarray(8), chained))
+  return macAlgorithm3(key.subarray(0, 8), key.subarray(8), data, padding)
 }
 
 /** Doubling in GF(2^n) for CMAC's subkeys (SP 800-38B, 6.1). */
