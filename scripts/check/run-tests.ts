@@ -26,7 +26,7 @@ function summary(tapOutput: string): { passed: number; failed: number; skipped: 
 }
 
 const { passed, failed, skipped } = existsSync(file)
-  ? count(readFileSync(file, 'utf8'))
+  ? summary(readFileSync(file, 'utf8'))
   : { passed: 0, failed: 0, skipped: [] }
 if (skipped.length > 0) {
   console.log('\nSkipped, and why:')

@@ -80,23 +80,18 @@ const planted: readonly (readonly [rule: string, from: string, to: string])[] = 
   ['no-cycles', 'hal/base/bytes.ts', 'hal/base/bytes2.ts'],
 ]
 
-t.test(
-  'each planted violation is caught by the rule that forbids it',
-  { jobs: 2, buffered: true },
-  async (t) => {
-    for (const [rule, from, to] of planted) {
-      t.test(`${rule}: ${from} → ${to}`, async (t) => {
-        const files: Record<string, readonly string[]> = {
-          ...leaves,
-          [from]: [...((leaves as Record<string, readonly string[]>)[from] ?? []), to],
-        }
-        if (to === 'hal/base/bytes2.ts') files[to] = [from]
-        const report = await cruise(house(t, files))
-        t.ok(
-          report.violations.some((violation) => violation.rule === rule),
-          `caught as ${rule}; found ${JSON.stringify(report.violations)}`,
-        )
-      })
-    }
-  },
-)
+t.test('each planted violation is caught by the rule that forbids it', async (t) => {
+  const files: Record<string, readonly string[]> = { ...leaves }
+  for (const [, from, to] of planted) {
+    files[from] = [...(files[from] ?? []), to]
+    if (to === 'hal/base/bytes2.ts') files[to] = [from]
+  }
+  const { violations } = await cruise(house(t, files))
+  for (const [rule, from, to] of planted) {
+    const library = to.replace('node:', '')
+    const caught = violations.some(
+      (found) => found.rule === rule && found.from === from && found.to.includes(library),
+    )
+    t.ok(caught, `${rule}: ${from} → ${to}`)
+  }
+})
