@@ -107,7 +107,7 @@ export type PaymentOutcome = (typeof PAYMENT_OUTCOMES)[number]
 export const PaymentView = Type.Object(
   {
     key: PaymentKey,
-    outcome: Type.Union(PAYMENT_OUTCOMES.map((outcome) => Type.Literal(outcome))),
+    outcome: Type.Enum(PAYMENT_OUTCOMES),
     reference: Type.String(),
     amount: MoneyJson,
     /** A literal for programs (`RESPONSE_51`, `CARD_AAC`, `TIMEOUT`), and the sentence for people. */
@@ -118,7 +118,7 @@ export const PaymentView = Type.Object(
   },
   closed,
 )
-export type PaymentView = Omit<Static<typeof PaymentView>, 'outcome'> & { outcome: PaymentOutcome }
+export type PaymentView = Static<typeof PaymentView>
 
 /** Sums from the journal since the round was opened; `differences` names each payment that is not final. */
 export const RoundTotals = Type.Object(

@@ -39,33 +39,18 @@ export type PrintDocument = Static<typeof PrintDocument>
 /** How printing ended. `paperOut` and the rest name what a person must mend; printing again is safe. */
 export const PrintResult = Type.Object(
   {
-    outcome: Type.Union(
-      (
-        [
-          'printed',
-          'paperOut',
-          'coverOpen',
-          'headHot',
-          'jam',
-          'undervoltage',
-          'offline',
-          'unknown',
-          'aborted',
-        ] as const
-      ).map((word) => Type.Literal(word)),
-    ),
+    outcome: Type.Enum([
+      'printed',
+      'paperOut',
+      'coverOpen',
+      'headHot',
+      'jam',
+      'undervoltage',
+      'offline',
+      'unknown',
+      'aborted',
+    ]),
   },
   closed,
 )
-export interface PrintResult {
-  outcome:
-    | 'printed'
-    | 'paperOut'
-    | 'coverOpen'
-    | 'headHot'
-    | 'jam'
-    | 'undervoltage'
-    | 'offline'
-    | 'unknown'
-    | 'aborted'
-}
+export type PrintResult = Static<typeof PrintResult>

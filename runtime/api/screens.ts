@@ -177,13 +177,9 @@ export const ScreenResult = Type.Union([
   Type.Object({ type: Type.Literal('submitted'), values: Type.Record(Type.String(), Text(40)) }, closed),
   Type.Object({ type: Type.Literal('amount'), amount: MoneyJson }, closed),
   Type.Object({ type: Type.Literal('softKey'), id: Id }, closed),
-  ...(['confirmed', 'declined', 'back', 'closed', 'timeout', 'withheld'] as const).map((type) =>
-    Type.Object({ type: Type.Literal(type) }, closed),
+  Type.Object(
+    { type: Type.Enum(['confirmed', 'declined', 'back', 'closed', 'timeout', 'withheld']) },
+    closed,
   ),
 ])
-export type ScreenResult =
-  | { readonly type: 'selected'; readonly id: string }
-  | { readonly type: 'submitted'; readonly values: Readonly<Record<string, string>> }
-  | { readonly type: 'amount'; readonly amount: Static<typeof MoneyJson> }
-  | { readonly type: 'softKey'; readonly id: string }
-  | { readonly type: 'confirmed' | 'declined' | 'back' | 'closed' | 'timeout' | 'withheld' }
+export type ScreenResult = Static<typeof ScreenResult>
