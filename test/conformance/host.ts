@@ -2,6 +2,7 @@
 import { fromHex, toHex } from '../../hal/base/bytes.js'
 import * as ciphers from '../../hal/base/ciphers.js'
 import { PosternError } from '../../hal/base/errors.js'
+import { KEY_KINDS } from './host-keys.js'
 import { expectResult, type Handler, type Kind, type Vector } from './vectors.js'
 
 const ISSUER = 'the issuer side of the virtual cards (scripts/dev/issuer)'
@@ -111,10 +112,8 @@ const PYEMV_TOOLS: readonly Kind[] = [
 
 export const HOST_KINDS: readonly Kind[] = [
   ...PSEC,
-  { kind: 'dukpt.aes.*', servedBy: 'AES DUKPT (runtime/secure/keys)' },
+  ...KEY_KINDS,
   { kind: 'dukpt.tdes.*', servedBy: MONEY },
-  { kind: 'pinblock.*', servedBy: 'PIN blocks (runtime/secure/keys)' },
-  { kind: 'psec.pinblock.*', servedBy: 'PIN blocks (runtime/secure/keys)' },
   { kind: 'tr31.*', servedBy: MONEY },
   { kind: 'iso8583.*', servedBy: 'the ISO 8583 codec (runtime/secure/payments/iso8583)' },
   {
