@@ -1,0 +1,287 @@
+// The journal: every step of every payment on disk before it acts. SQLite, WAL, synchronous FULL, one hash chain.
+import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import Database from 'better-sqlite3'
+import type { Clock } from '../../../hal/base/clock.js'
+import { isPosternError, PosternError } from '../../../hal/base/errors.js'
+import {
+  entryHash,
+  GENESIS,
+  type JournalEntry,
+  type JournalWrite,
+  patchOf,
+  type Verdict,
+  verifyChain,
+} from './journal-chain.js'
+import { migrate } from './journal-schema.js'
+import type { PaymentRecord, RoundRecord } from './payment-record.js'
+import { LIVE_STATES, OWED_STATES } from './payment-states.js'
+
+/** Numbers that are reserved durably and never given twice. `stan` has six digits in ISO 8583 and wraps. */
+export const COUNTERS = {
+  stan: { max: 999_999, wraps: true },
+  sequence: { max: 99_999_999, wraps: false },
+  receipt: { max: 999_999_999, wraps: false },
+  batch: { max: 999_999, wraps: false },
+} as const
+export type CounterName = keyof typeof COUNTERS
+
+/** Wrong codes of an operator since the last right one. */
+export interface OperatorAttempts {
+  readonly failures: number
+  readonly lockedUntilMs: number
+}
+
+export interface Change {
+  readonly sequence: number
+  readonly key: string
+  readonly app: string
+}
+
+/** The writes of one durable step. All of them are on disk when `commit` returns, or none is. */
+export interface JournalStep {
+  /** The next number, taken with this step. @throws PosternError `COUNTER_EXHAUSTED` */
+  reserve(counter: CounterName): number
+  putPayment(record: PaymentRecord): void
+  putRound(record: RoundRecord): void
+  /** The outcome of a payment changed: the open world is told until it acknowledges. */
+  queueChange(key: string, app: string): void
+  dropChange(sequence: number): void
+  putAttempts(operator: string, attempts: OperatorAttempts): void
+}
+
+export interface Journal {
+  /** One durable step (one flush). @throws PosternError `JOURNAL_FAILED`; from then on every commit does */
+  commit<T>(step: string, write: (step: JournalStep) => T): T
+  payment(key: string): PaymentRecord | undefined
+  /** The payment that was taken back under this key. */
+  paymentByVoidKey(key: string): PaymentRecord | undefined
+  /** Payments that are live or owe a reversal, oldest first. */
+  openPayments(): PaymentRecord[]
+  paymentsOfRound(round: string): PaymentRecord[]
+  paymentsOfReference(reference: string): PaymentRecord[]
+  round(id: string): RoundRecord | undefined
+  /** Rounds that are not closed, or whose totals the acquirer has not compared yet. */
+  openRounds(): RoundRecord[]
+  /** Oldest first. */
+  changes(limit: number): Change[]
+  attempts(operator: string): OperatorAttempts
+  /** The newest payments first. */
+  list(limit: number): PaymentRecord[]
+  /** Every entry that touched a payment or round. */
+  show(id: string): JournalEntry[]
+  verify(): Verdict
+  close(): void
+}
+
+const OPEN_STATES: ReadonlySet<string> = new Set([...LIVE_STATES, ...OWED_STATES])
+const isOpenRound = (round: RoundRecord) => round.state !== 'CLOSED' || round.comparisonOwed === true
+
+function openDatabase(path: string): Database.Database {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  closeSync(openSync(path, 'a', 0o600)) // SQLite gives its WAL the database's own mode
+  const db = new Database(path, { timeout: 2000 })
+  db.pragma('journal_mode = WAL')
+  db.pragma('synchronous = FULL') // after WAL: better-sqlite3 lowers it to NORMAL on the switch
+  db.pragma('trusted_schema = OFF')
+  const mode = db.pragma('journal_mode', { simple: true })
+  const synchronous = db.pragma('synchronous', { simple: true })
+  if (mode !== 'wal' || synchronous !== 2) {
+    db.close()
+    throw new PosternError('JOURNAL_UNSAFE', 'the journal cannot be made durable (WAL, synchronous FULL)', {
+      mode: String(mode),
+      synchronous: String(synchronous),
+    })
+  }
+  migrate(db)
+  const folder = openSync(dirname(path), 'r')
+  fsyncSync(folder)
+  closeSync(folder)
+  return db
+}
+
+const parse = <T>(row: unknown): T => JSON.parse((row as { record: string }).record) as T
+
+/**
+ * Opens or makes the journal at `path`, mode 0600 in a folder of mode 0700.
+ * @throws PosternError `JOURNAL_UNSAFE`, `JOURNAL_NEWER`, `JOURNAL_BROKEN` when its last entries do not hold together
+ */
+export function openJournal(path: string, clock: Clock): Journal {
+  const db = openDatabase(path)
+  const sql = {
+    lastEntries: db.prepare('SELECT seq, at_ms, step, body, hash FROM entries ORDER BY seq DESC LIMIT 2'),
+    addEntry: db.prepare('INSERT INTO entries (seq, at_ms, step, body, hash) VALUES (?, ?, ?, ?, ?)'),
+    counter: db.prepare('SELECT value FROM counters WHERE name = ?').pluck(),
+    setCounter: db.prepare('INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)'),
+    payment: db.prepare('SELECT record FROM payments WHERE key = ?'),
+    addPayment: db.prepare(
+      'INSERT INTO payments (key, state, open, round, reference, void_key, record) VALUES (?, ?, ?, ?, ?, ?, ?)',
+    ),
+    setPayment: db.prepare('UPDATE payments SET state = ?, open = ?, void_key = ?, record = ? WHERE key = ?'),
+    byVoidKey: db.prepare('SELECT record FROM payments WHERE void_key = ?'),
+    open: db.prepare('SELECT record FROM payments WHERE open = 1 ORDER BY rowid'),
+    ofRound: db.prepare('SELECT record FROM payments WHERE round = ? ORDER BY rowid'),
+    ofReference: db.prepare('SELECT record FROM payments WHERE reference = ? ORDER BY rowid'),
+    list: db.prepare('SELECT record FROM payments ORDER BY rowid DESC LIMIT ?'),
+    round: db.prepare('SELECT record FROM rounds WHERE id = ?'),
+    openRounds: db.prepare('SELECT record FROM rounds WHERE open = 1 ORDER BY rowid'),
+    putRound: db.prepare(
+      'INSERT INTO rounds (id, open, record) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET open = excluded.open, record = excluded.record',
+    ),
+    addChange: db.prepare('INSERT INTO changes (key, app) VALUES (?, ?)'),
+    dropChange: db.prepare('DELETE FROM changes WHERE sequence = ?'),
+    changes: db.prepare('SELECT sequence, key, app FROM changes ORDER BY sequence LIMIT ?'),
+    attempts: db.prepare('SELECT record FROM attempts WHERE operator = ?'),
+    setAttempts: db.prepare('INSERT OR REPLACE INTO attempts (operator, record) VALUES (?, ?)'),
+    entries: db.prepare('SELECT seq, at_ms, step, body, hash FROM entries ORDER BY seq'),
+    touching: db.prepare(
+      `SELECT seq, at_ms, step, body, hash FROM entries
+       WHERE EXISTS (SELECT 1 FROM json_each(entries.body) WHERE json_extract(value, '$.id') = ?) ORDER BY seq`,
+    ),
+  }
+  const entryOf = (row: unknown): JournalEntry => {
+    const { seq, at_ms, step, body, hash } = row as {
+      seq: number
+      at_ms: number
+      step: string
+      body: string
+      hash: Uint8Array
+    }
+    return { seq, atMs: at_ms, step, body, hash: new Uint8Array(hash) }
+  }
+
+  const [last, before] = sql.lastEntries.all().map(entryOf)
+  if (last !== undefined) {
+    const expected = entryHash(before?.hash ?? GENESIS, last)
+    if (!Buffer.from(expected).equals(last.hash)) {
+      db.close()
+      throw new PosternError('JOURNAL_BROKEN', 'the last entry of the journal does not fit its hash', {
+        entry: last.seq,
+      })
+    }
+  }
+  let head: Uint8Array = last?.hash ?? GENESIS
+  let seq = last?.seq ?? 0
+  let failure: PosternError | undefined
+
+  const find = <T>(statement: Database.Statement, ...args: (string | number)[]): T | undefined => {
+    const row = statement.get(...args)
+    return row === undefined ? undefined : parse<T>(row)
+  }
+  const all = <T>(statement: Database.Statement, ...args: (string | number)[]): T[] =>
+    statement.all(...args).map((row) => parse<T>(row))
+
+  function reserve(name: CounterName, writes: JournalWrite[]): number {
+    const { max, wraps } = COUNTERS[name]
+    const taken = new Set<number>()
+    if (wraps) {
+      for (const { stan, reversal } of all<PaymentRecord>(sql.open)) {
+        if (stan !== undefined) taken.add(stan)
+        if (reversal !== undefined) taken.add(reversal.stan)
+      }
+    }
+    let value = Number(sql.counter.get(name) ?? 0)
+    do {
+      if (value >= max && !wraps)
+        throw new PosternError('COUNTER_EXHAUSTED', `no ${name} number is left`, { counter: name, max })
+      value = value >= max ? 1 : value + 1
+    } while (taken.has(value))
+    sql.setCounter.run(name, value)
+    writes.push({ table: 'counters', id: name, set: { value } })
+    return value
+  }
+
+  function stepOf(writes: JournalWrite[]): JournalStep {
+    const log = (table: JournalWrite['table'], id: string, before: object | undefined, after: object) =>
+      writes.push({ table, id, set: patchOf(before, after) })
+    return {
+      reserve: (counter) => reserve(counter, writes),
+      putPayment(record) {
+        const before = find<PaymentRecord>(sql.payment, record.key)
+        const { key, state } = record
+        const open = OPEN_STATES.has(state) ? 1 : 0
+        const voidKey = record.void?.key ?? null
+        const json = JSON.stringify(record)
+        if (before === undefined)
+          sql.addPayment.run(key, state, open, record.round, record.reference, voidKey, json)
+        else sql.setPayment.run(state, open, voidKey, json, key)
+        log('payments', key, before, record)
+      },
+      putRound(record) {
+        const before = find<RoundRecord>(sql.round, record.id)
+        sql.putRound.run(record.id, isOpenRound(record) ? 1 : 0, JSON.stringify(record))
+        log('rounds', record.id, before, record)
+      },
+      queueChange(key, app) {
+        const sequence = Number(sql.addChange.run(key, app).lastInsertRowid)
+        log('changes', String(sequence), undefined, { key, app })
+      },
+      dropChange(sequence) {
+        if (sql.dropChange.run(sequence).changes > 0)
+          writes.push({ table: 'changes', id: String(sequence), set: null })
+      },
+      putAttempts(operator, attempts) {
+        const before = find<OperatorAttempts>(sql.attempts, operator)
+        sql.setAttempts.run(operator, JSON.stringify(attempts))
+        log('attempts', operator, before, attempts)
+      },
+    }
+  }
+
+  function commit<T>(step: string, write: (step: JournalStep) => T): T {
+    if (failure !== undefined) throw failure
+    const writes: JournalWrite[] = []
+    let hash = head
+    try {
+      const result = db
+        .transaction(() => {
+          const value = write(stepOf(writes))
+          const entry = { seq: seq + 1, atMs: clock.nowMs(), step, body: JSON.stringify(writes) }
+          hash = entryHash(head, entry)
+          sql.addEntry.run(entry.seq, entry.atMs, entry.step, entry.body, hash)
+          return value
+        })
+        .immediate()
+      head = hash
+      seq += 1
+      return result
+    } catch (error) {
+      if (isPosternError(error)) throw error // the writer's own refusal: nothing was written
+      failure = new PosternError('JOURNAL_FAILED', 'the journal cannot be written', { step }, error)
+      throw failure
+    }
+  }
+
+  function* rows() {
+    for (const table of ['payments', 'rounds', 'attempts'] as const) {
+      const id = { payments: 'key', rounds: 'id', attempts: 'operator' }[table]
+      for (const row of db.prepare(`SELECT ${id} AS id, record FROM ${table}`).all() as { id: string }[])
+        yield { table, id: row.id, record: parse<object>(row) }
+    }
+    const counters = db.prepare('SELECT name, value FROM counters').all() as { name: string; value: number }[]
+    for (const { name, value } of counters) yield { table: 'counters' as const, id: name, record: { value } }
+    const changes = db.prepare('SELECT sequence, key, app FROM changes').all() as Change[]
+    for (const { sequence, key, app } of changes)
+      yield { table: 'changes' as const, id: String(sequence), record: { key, app } }
+  }
+  function* entries() {
+    for (const row of sql.entries.iterate()) yield entryOf(row)
+  }
+
+  return {
+    commit,
+    payment: (key) => find(sql.payment, key),
+    paymentByVoidKey: (key) => find(sql.byVoidKey, key),
+    openPayments: () => all(sql.open),
+    paymentsOfRound: (round) => all(sql.ofRound, round),
+    paymentsOfReference: (reference) => all(sql.ofReference, reference),
+    round: (id) => find(sql.round, id),
+    openRounds: () => all(sql.openRounds),
+    changes: (limit) => sql.changes.all(limit) as Change[],
+    attempts: (operator) => find(sql.attempts, operator) ?? { failures: 0, lockedUntilMs: 0 },
+    list: (limit) => all(sql.list, limit),
+    show: (id) => sql.touching.all(id).map(entryOf),
+    verify: () => verifyChain(entries(), rows()),
+    close: () => db.close(),
+  }
+}

@@ -1,0 +1,85 @@
+// What the payment service offers the bridge, and the narrow things that it is made of.
+import type { Clock } from '../../../hal/base/clock.js'
+import type { Log } from '../../../hal/base/log.js'
+import type {
+  CollectRequest,
+  Operator,
+  PaymentView,
+  ReceiptFacts,
+  RoundClose,
+  RoundTotals,
+  VoidRequest,
+} from '../../api/payments.js'
+import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
+import type { Acquirer } from './acquirer-port.js'
+import type { Journal } from './journal.js'
+import type { MerchantDocument } from './merchant-document.js'
+import type { Texts } from './payment-texts.js'
+
+/** Who asks: set by the world that carries the request, shown in the top row. */
+export interface Owner {
+  readonly app: string
+  readonly name: string
+}
+
+/** The signed-in operator, and the supervisor's word, as the payment service needs them. */
+export interface PaymentSession {
+  readonly operator: Operator | null
+  /** Asks for a supervisor's number and code on a secure screen; their id, or undefined. */
+  authorise(action: 'refund' | 'override', reason: string, signal: AbortSignal): Promise<string | undefined>
+}
+
+export interface PaymentDependencies {
+  readonly journal: Journal
+  readonly acquirer: Acquirer
+  readonly merchant: MerchantDocument
+  readonly cards: CardTransactionFactory
+  /** The prompts of the payment that is about to start. */
+  readonly prompts: (payment: { readonly owner: Owner; readonly request: CollectRequest }) => CardPrompts
+  readonly session: PaymentSession
+  readonly texts: Texts
+  readonly clock: Clock
+  readonly log: Log
+  /** Is there a network, as far as the open world knows? Only a hint: a wrong yes costs a failed connection. */
+  readonly isOnline: () => boolean
+  /** `payments.unacknowledged` has something new. */
+  readonly onChanged: () => void
+  /** Something that a person should know and do: shown by the secure world until it is read. */
+  readonly onNotice: (text: string) => void
+  /** The journal cannot be written: nothing more is done until the process has been started anew. */
+  readonly onFatal: (error: unknown) => void
+}
+
+export interface UnacknowledgedPayment {
+  readonly app: string
+  readonly sequence: number
+  readonly view: PaymentView
+}
+
+/**
+ * Payments that are on disk before they act. What can happen to a payment is an outcome; these throw only
+ * `KEY_REUSED` (same key, other payment), `NO_OPERATOR`, `BUSY` (a round cannot close over a live payment),
+ * `MONEY_INVALID` and `JOURNAL_FAILED`.
+ */
+export interface PaymentService {
+  /** Takes a payment. Again with the same key: the same result, or the payment under way. Resolves with the card out. */
+  collect(request: CollectRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
+  status(key: string): PaymentView
+  /** Ends the payment of that key as `cancelled` if its card has not been read yet. */
+  cancel(key: string): { cancelled: boolean }
+  /** Takes an approved payment of the open round back, after a supervisor's code. */
+  voidPayment(request: VoidRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
+  receipt(key: string): ReceiptFacts | null
+  unacknowledged(): UnacknowledgedPayment[]
+  acknowledge(sequence: number): void
+  totals(): RoundTotals
+  closeRound(signal?: AbortSignal): Promise<RoundClose>
+  /** Is a payment being taken? Nothing else may use display, reader or network meanwhile. */
+  readonly live: boolean
+  /** Applies the power-cut table to what the journal holds, then keeps sending what is owed. Once, before anything else. */
+  recover(): void
+  /** The network is back: pending reversals are tried at once. */
+  roadChanged(): void
+  /** Ends the work in the background; what is owed stays in the journal. */
+  stop(): Promise<void>
+}

@@ -1,0 +1,128 @@
+// What the journal keeps of a payment. Everything here may be on disk for years: no PIN block, no track, no clear PAN.
+import type { PaymentOutcome } from '../../api/payments.js'
+import type { CardFacts } from '../card-transaction.js'
+import type { PaymentState } from './payment-states.js'
+
+/** Why a payment is taken back. */
+export type ReversalCause =
+  | 'timeout' // no answer in time
+  | 'badMac' // an answer that the acquirer did not make
+  | 'unreadable' // an answer that does not parse, or contradicts the request
+  | 'lineLost' // the road ended before an answer
+  | 'cardDeclined' // host yes, card no
+  | 'cardRemoved' // card gone before its last word
+  | 'cardFailed' // card or reader broke before its last word
+  | 'restart' // found unfinished at boot
+  | 'void' // taken back by the operator
+
+/** A reversal that is owed, or was acknowledged. */
+export interface Reversal {
+  readonly cause: ReversalCause
+  /** Systems trace audit number of the reversal itself; the same in every repeat. */
+  readonly stan: number
+  readonly atMs: number
+  /** Times that bytes may have left. More than none: the repeat message type is sent. */
+  readonly attempts: number
+  /** Failures in a row, connecting included. */
+  readonly failures: number
+  readonly lastFailure?: string
+  readonly acknowledgedAtMs?: number
+  readonly responseCode?: string
+}
+
+/** Who took an approved payment back, and why. */
+export interface VoidMark {
+  readonly key: string
+  readonly operator: string
+  readonly supervisor: string
+  readonly reason: string
+  readonly receiptNumber: number
+  readonly atMs: number
+}
+
+/** How a payment ended before anything was sent. */
+export type EndedOutcome = Extract<
+  PaymentOutcome,
+  'cancelled' | 'cardRemoved' | 'cardUnusable' | 'needsNetwork'
+>
+
+export interface PaymentRecord {
+  readonly key: string
+  readonly state: PaymentState
+  /** The app that asked, and the name under which the top row shows it. */
+  readonly app: string
+  readonly appName: string
+  readonly operator: string
+  readonly round: string
+  readonly batch: number
+  readonly reference: string
+  readonly description?: string
+  /** Minor units, decimal. */
+  readonly minor: string
+  readonly currency: string
+  readonly locale: string
+  readonly createdAtMs: number
+  /** Minutes east of UTC when it was made: receipts and DE12/13 are in local time. */
+  readonly utcOffsetMin: number
+  /** Transaction sequence counter, 9F41. */
+  readonly sequence: number
+  readonly acquirer: string
+  readonly terminalId: string
+  readonly merchantId: string
+  readonly receiptNumber?: number
+  /** Systems trace audit number, DE11, 1 to 999,999. */
+  readonly stan?: number
+  /** The time in DE7, DE12 and DE13 of the request. */
+  readonly preparedAtMs?: number
+  readonly card?: CardFacts
+  /** Keyed one-way token of the PAN. */
+  readonly cardToken?: string
+  /** Hex of the BER-TLV sent in DE55; the seam guarantees that it holds no card number. */
+  readonly de55?: string
+  readonly response?: {
+    readonly code: string
+    readonly authorisationCode?: string
+    readonly retrievalReference?: string
+  }
+  readonly signatureRequired?: boolean
+  /** For CANCELLED: how it ended. */
+  readonly ended?: EndedOutcome
+  /** A literal for programs: `RESPONSE_51`, `CARD_AAC`, `TIMEOUT`. */
+  readonly code?: string
+  readonly reversal?: Reversal
+  readonly void?: VoidMark
+  /** Answers that came when nothing waited for them; they change nothing. */
+  readonly lateAnswers?: number
+}
+
+/** Totals as they are sent to the acquirer and kept with the round. Minor units, decimal. */
+export interface BatchTotals {
+  readonly sales: number
+  readonly salesMinor: string
+  readonly voids: number
+  readonly voidsMinor: string
+}
+
+/** A round: from the sign-in of an operator to the hand-in; one batch of the acquirer. */
+export interface RoundRecord {
+  readonly id: string
+  readonly state: 'OPEN' | 'CLOSING' | 'CLOSED'
+  readonly batch: number
+  readonly operator: string
+  readonly operatorName: string
+  readonly currency: string
+  readonly openedAtMs: number
+  readonly utcOffsetMin: number
+  /** Fixed when the close begins; every comparison of this batch sends the same. */
+  readonly closing?: {
+    readonly stan: number
+    readonly atMs: number
+    readonly totals: BatchTotals
+    readonly attempts: number
+  }
+  readonly agreement?: 'agrees' | 'differs' | 'notCompared'
+  readonly differences?: readonly string[]
+  /** The round was closed without the acquirer's word: its totals are still sent. */
+  readonly comparisonOwed?: boolean
+  readonly closedAtMs?: number
+}
