@@ -1,0 +1,33 @@
+// Code pages as a printer's firmware knows them: ESC t number to the 128 characters above 7F.
+// Numbers: Epson ESC/POS Command Reference, ESC t. Characters: IBM code page charts; Node's decoder for the rest.
+
+/** Upper halves that Node's TextDecoder lacks. */
+const UPPER: Readonly<Record<number, string>> = {
+  // CP437
+  0: 'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0',
+  // CP850
+  2: 'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u00ad±‗¾¶§÷¸°¨·¹³²■\u00a0',
+  // CP852
+  18: 'ÇüéâäůćçłëŐőîŹÄĆÉĹĺôöĽľŚśÖÜŤťŁ×čáíóúĄąŽžĘę¬źČş«»░▒▓│┤ÁÂĚŞ╣║╗╝Żż┐└┴┬├─┼Ăă╚╔╩╦╠═╬¤đĐĎËďŇÍÎě┘┌█▄ŢŮ▀ÓßÔŃńňŠšŔÚŕŰýÝţ´\u00ad˝˛ˇ˘§÷¸°¨˙űŘř■\u00a0',
+  // CP858
+  19: 'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈ€ÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u00ad±‗¾¶§÷¸°¨·¹³²■\u00a0',
+}
+
+/** Pages that TextDecoder holds, by ESC t number (Encoding Standard labels). */
+const DECODED: Readonly<Record<number, string>> = {
+  16: 'windows-1252',
+  17: 'ibm866',
+  45: 'windows-1250',
+  46: 'windows-1251',
+  47: 'windows-1253',
+  48: 'windows-1254',
+}
+
+/** The characters 80 to FF of a page, or undefined where this printer hasn't got it. */
+export function codePageUpperHalf(page: number): readonly string[] | undefined {
+  const upper = UPPER[page]
+  if (upper !== undefined) return [...upper]
+  const label = DECODED[page]
+  if (label === undefined) return undefined
+  return [...new TextDecoder(label).decode(Uint8Array.from({ length: 128 }, (_, i) => 0x80 + i))]
+}
