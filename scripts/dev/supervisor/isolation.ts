@@ -14,7 +14,11 @@ export interface Isolation {
   /** The uid a world runs as; undefined = ours. */
   uid(world: World): number | undefined
   /** Wraps a command so that it runs as its world does. */
-  wrap(world: 'secure' | 'open', command: string, args: readonly string[]): { command: string; args: string[] }
+  wrap(
+    world: 'secure' | 'open',
+    command: string,
+    args: readonly string[],
+  ): { command: string; args: string[] }
   /** Makes a folder that only the world (and `readers`, as group) may enter. */
   folder(path: string, world: World, readers?: World): void
 }
@@ -36,7 +40,8 @@ export function detectIsolation(): Isolation {
   const missing: string[] = []
   const root = process.getuid?.() === 0
   const passable = readableByOthers(packageRoot)
-  const ownUids = root && passable && works('setpriv', ['--reuid', String(UIDS.secure), '--clear-groups', 'true'])
+  const ownUids =
+    root && passable && works('setpriv', ['--reuid', String(UIDS.secure), '--clear-groups', 'true'])
   if (!ownUids) {
     missing.push(
       root
@@ -46,9 +51,19 @@ export function detectIsolation(): Isolation {
   }
   const network = root ? ['--net'] : ['--map-root-user', '--net']
   const ownNetwork = works('unshare', [...network, 'true'])
-  if (!ownNetwork) missing.push('the secure world sees the network: this machine allows no network namespaces')
+  if (!ownNetwork)
+    missing.push('the secure world sees the network: this machine allows no network namespaces')
 
-  const setpriv = (uid: number) => ['setpriv', '--reuid', String(uid), '--regid', String(uid), '--clear-groups', '--no-new-privs', '--']
+  const setpriv = (uid: number) => [
+    'setpriv',
+    '--reuid',
+    String(uid),
+    '--regid',
+    String(uid),
+    '--clear-groups',
+    '--no-new-privs',
+    '--',
+  ]
   return {
     missing,
     uid: (world) => (ownUids ? UIDS[world] : undefined),
@@ -57,7 +72,20 @@ export function detectIsolation(): Isolation {
       if (world === 'secure' && ownNetwork) line.push('unshare', ...network)
       if (ownUids) {
         // The open world reaches the bridge's folder by the secure world's group.
-        const groups = world === 'open' ? ['setpriv', '--reuid', String(UIDS.open), '--regid', String(UIDS.open), '--groups', String(UIDS.secure), '--no-new-privs', '--'] : setpriv(UIDS.secure)
+        const groups =
+          world === 'open'
+            ? [
+                'setpriv',
+                '--reuid',
+                String(UIDS.open),
+                '--regid',
+                String(UIDS.open),
+                '--groups',
+                String(UIDS.secure),
+                '--no-new-privs',
+                '--',
+              ]
+            : setpriv(UIDS.secure)
         line.push(...groups)
       }
       return { command: line[0]!, args: [...line.slice(1), command, ...args] }

@@ -68,7 +68,11 @@ export function supervise(spec: ProcessSpec, onState: (state: ProcessState) => v
     running.stderr!.pipe(log, { end: false })
 
     return new Promise<ReadyLine>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`${spec.name} was not ready in ${READY_WITHIN_MS / 1000} s; see ${spec.logPath}`)), READY_WITHIN_MS)
+      const timer = setTimeout(
+        () =>
+          reject(new Error(`${spec.name} was not ready in ${READY_WITHIN_MS / 1000} s; see ${spec.logPath}`)),
+        READY_WITHIN_MS,
+      )
       const onLine = (line: string) => {
         if (line.startsWith('{"ready":true')) {
           clearTimeout(timer)
@@ -76,7 +80,10 @@ export function supervise(spec: ProcessSpec, onState: (state: ProcessState) => v
           resolve(JSON.parse(line) as ReadyLine)
         } else log?.write(`${line}\n`)
       }
-      running.stdout!.on('data', lineSplitter(64 * 1024, onLine, () => {}))
+      running.stdout!.on(
+        'data',
+        lineSplitter(64 * 1024, onLine, () => {}),
+      )
       exited = new Promise((ended) => {
         running.once('error', (error) => {
           clearTimeout(timer)
