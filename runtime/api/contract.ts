@@ -60,6 +60,7 @@ export function connectContract<Own extends Contract, Theirs extends Contract>(
   own: Own,
   implementation: Served<Own>,
   theirs: Theirs,
+  onFault?: (method: string, error: unknown) => void,
 ): { readonly remote: Client<Theirs>; readonly peer: RpcPeer } {
   const handlers: Record<string, RpcHandler> = {}
   for (const name of Object.keys(own) as (keyof Own & string)[]) {
@@ -71,7 +72,7 @@ export function connectContract<Own extends Contract, Theirs extends Contract>(
       return implementation[name](value as never, signal)
     }
   }
-  const peer = connectRpc(stream, handlers)
+  const peer = connectRpc(stream, handlers, onFault)
   const remote: Record<string, (params: unknown, signal?: AbortSignal) => Promise<unknown>> = {}
   for (const name of Object.keys(theirs)) {
     const check = checker(theirs[name]!.result)

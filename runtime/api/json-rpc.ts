@@ -5,6 +5,10 @@ import type { Duplex } from 'node:stream'
 export const MAX_LINE = 64 * 1024
 /** Requests that one side may have open at once. */
 export const MAX_IN_FLIGHT = 256
+/** Bytes that may wait for a peer that does not read; past them it is disconnected. */
+export const MAX_UNSENT = 4 * 1024 * 1024
+/** Longest text that a peer may choose as the id of a request. */
+const MAX_ID = 64
 
 /** An error that crosses the wire: a literal `code` that callers switch on, and a message for people. */
 export class RpcError extends Error {
@@ -38,6 +42,20 @@ interface Message {
   error?: unknown
 }
 
+function isId(id: unknown): id is string | number {
+  return typeof id === 'string' ? id.length <= MAX_ID : Number.isSafeInteger(id)
+}
+
+/** What a handler's throw may say to the peer; undefined for a fault of our own. */
+function refusal(error: unknown): { readonly code: string; readonly message: string } | undefined {
+  if (error instanceof RpcError) return error
+  // By name, as this room imports nothing: a PosternError's message and code are safe to tell.
+  if (error instanceof Error && error.name === 'PosternError' && 'code' in error) {
+    return { code: String(error.code), message: error.message }
+  }
+  return undefined
+}
+
 /** Splits a byte stream into lines of at most `max` bytes; `onOverflow` once, then it stays deaf. */
 export function lineSplitter(
   max: number,
@@ -59,7 +77,11 @@ export function lineSplitter(
         return onOverflow()
       }
       parts.push(chunk.subarray(from, end))
-      if (newline < 0) return
+      if (newline < 0) {
+        // A line that comes byte by byte would else cost a buffer object a byte.
+        if (parts.length > 256) parts = [Buffer.concat(parts)]
+        return
+      }
       const line = Buffer.concat(parts).toString('utf8')
       parts = []
       held = 0
@@ -72,12 +94,18 @@ export function lineSplitter(
 /**
  * Speaks JSON-RPC on `stream` and serves `handlers` (methods and notifications alike; no batches).
  * A peer that breaks the framing or the protocol is disconnected; a handler's fault is answered, never fatal.
+ * `onFault` hears of throws that are not refusals, whose text never crosses the wire.
  */
-export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, RpcHandler>>): RpcPeer {
+export function connectRpc(
+  stream: Duplex,
+  handlers: Readonly<Record<string, RpcHandler>>,
+  onFault: (method: string, error: unknown) => void = () => undefined,
+): RpcPeer {
   const calls = new Map<number, { resolve: (value: unknown) => void; reject: (error: RpcError) => void }>()
   const serving = new Map<string | number, AbortController>()
   let nextId = 1
   let open = true
+  const running = new Set<AbortController>()
   let resolveClosed: (reason: string) => void
   const closed = new Promise<string>((resolve) => {
     resolveClosed = resolve
@@ -86,7 +114,7 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
   const close = (reason = 'closed') => {
     if (!open) return
     open = false
-    for (const controller of serving.values()) controller.abort()
+    for (const controller of running) controller.abort()
     for (const pending of calls.values())
       pending.reject(new RpcError('DISCONNECTED', `connection ended: ${reason}`))
     calls.clear()
@@ -97,14 +125,18 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
   const send = (message: object): boolean => {
     const line = JSON.stringify(message)
     if (Buffer.byteLength(line) > MAX_LINE) return false
-    if (open) stream.write(`${line}\n`)
+    if (open) {
+      stream.write(`${line}\n`)
+      if (stream.writableLength > MAX_UNSENT) close('the peer does not read')
+    }
     return true
   }
 
   async function serve(id: string | number | undefined, method: string, params: unknown): Promise<void> {
     if (method === '$/cancel') {
-      const target = (params as { id?: string | number } | undefined)?.id
+      const target = (params as { id?: string | number } | null | undefined)?.id
       if (target !== undefined) serving.get(target)?.abort()
+      if (id !== undefined) send({ jsonrpc: '2.0', id, result: null })
       return
     }
     const fail = (code: string, message: string) => {
@@ -113,7 +145,7 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
     }
     const handler = Object.hasOwn(handlers, method) ? handlers[method] : undefined
     if (handler === undefined) return fail('METHOD_NOT_FOUND', `no method ${method.slice(0, 64)}`)
-    if (id !== undefined && (serving.has(id) || serving.size >= MAX_IN_FLIGHT)) {
+    if (running.size >= MAX_IN_FLIGHT || (id !== undefined && serving.has(id))) {
       return fail(
         'TOO_MANY_REQUESTS',
         `at most ${MAX_IN_FLIGHT} requests at once, each with an id of its own`,
@@ -121,19 +153,17 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
     }
     const controller = new AbortController()
     if (id !== undefined) serving.set(id, controller)
+    running.add(controller)
     try {
       const result = (await handler(params, controller.signal)) ?? null
       if (id !== undefined && !send({ jsonrpc: '2.0', id, result }))
         fail('TOO_LARGE', 'the answer is over 64 KiB')
     } catch (error) {
-      if (error instanceof RpcError) fail(error.code, error.message.slice(0, 1000))
-      else if (
-        typeof (error as { code?: unknown }).code === 'string' &&
-        (error as Error).name === 'PosternError'
-      ) {
-        fail((error as { code: string }).code, (error as Error).message.slice(0, 1000))
-      } else fail('INTERNAL', `${method} failed`)
+      const fault = refusal(error)
+      if (fault === undefined) onFault(method, error)
+      fail(fault?.code ?? 'INTERNAL', fault?.message.slice(0, 1000) ?? `${method} failed`)
     } finally {
+      running.delete(controller)
       if (id !== undefined) serving.delete(id)
     }
   }
@@ -151,19 +181,20 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
     }
     const { id, method } = message
     if (typeof method === 'string') {
-      if (id !== undefined && typeof id !== 'number' && typeof id !== 'string')
-        return close('the peer sent a bad id')
+      if (id !== undefined && !isId(id)) return close('the peer sent a bad id')
       void serve(id, method, message.params)
       return
     }
     const pending = typeof id === 'number' ? calls.get(id) : undefined
     if (pending === undefined || typeof id !== 'number') return // answered after we cancelled it
     calls.delete(id)
-    const error = message.error as { message?: unknown; data?: { code?: unknown } } | undefined
-    if (error === undefined) return pending.resolve(message.result)
-    const code = error.data?.code
+    if (message.error === undefined || message.error === null) return pending.resolve(message.result)
+    const { message: text, data } = message.error as { message?: unknown; data?: { code?: unknown } | null }
     pending.reject(
-      new RpcError(typeof code === 'string' ? code : 'INTERNAL', String(error.message ?? 'failed')),
+      new RpcError(
+        typeof data?.code === 'string' ? data.code : 'INTERNAL',
+        typeof text === 'string' ? text : 'failed',
+      ),
     )
   }
 
@@ -203,10 +234,15 @@ export function connectRpc(stream: Duplex, handlers: Readonly<Record<string, Rpc
           },
         })
         signal?.addEventListener('abort', onAbort, { once: true })
-        if (!send({ jsonrpc: '2.0', id, method, params })) {
+        const refuse = (code: string, message: string) => {
           calls.delete(id)
           settle()
-          reject(new RpcError('TOO_LARGE', 'the request is over 64 KiB'))
+          reject(new RpcError(code, message))
+        }
+        try {
+          if (!send({ jsonrpc: '2.0', id, method, params })) refuse('TOO_LARGE', 'the request is over 64 KiB')
+        } catch {
+          refuse('INVALID_PARAMS', `the parameters of ${method} do not fit JSON`)
         }
       }),
   }
