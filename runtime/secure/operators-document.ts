@@ -21,7 +21,7 @@ const OperatorEntry = Type.Object(
 export type OperatorEntry = Static<typeof OperatorEntry>
 
 export const OperatorsDocument = Type.Object(
-  { version: Type.Integer({ minimum: 1 }), operators: Type.Array(OperatorEntry, { maxItems: 1000 }) },
+  { operators: Type.Array(OperatorEntry, { maxItems: 1000 }) },
   closed,
 )
 export type OperatorsDocument = Static<typeof OperatorsDocument>

@@ -63,6 +63,8 @@ export interface Journal {
   round(id: string): RoundRecord | undefined
   /** Rounds that are not closed, or whose totals the acquirer has not compared yet. */
   openRounds(): RoundRecord[]
+  /** The round that was opened last. */
+  lastRound(): RoundRecord | undefined
   /** Oldest first. */
   changes(limit: number): Change[]
   attempts(operator: string): OperatorAttempts
@@ -125,6 +127,7 @@ export function openJournal(path: string, clock: Clock): Journal {
     list: db.prepare('SELECT record FROM payments ORDER BY rowid DESC LIMIT ?'),
     round: db.prepare('SELECT record FROM rounds WHERE id = ?'),
     openRounds: db.prepare('SELECT record FROM rounds WHERE open = 1 ORDER BY rowid'),
+    lastRound: db.prepare('SELECT record FROM rounds ORDER BY rowid DESC LIMIT 1'),
     putRound: db.prepare(
       'INSERT INTO rounds (id, open, record) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET open = excluded.open, record = excluded.record',
     ),
@@ -277,6 +280,7 @@ export function openJournal(path: string, clock: Clock): Journal {
     paymentsOfReference: (reference) => all(sql.ofReference, reference),
     round: (id) => find(sql.round, id),
     openRounds: () => all(sql.openRounds),
+    lastRound: () => find(sql.lastRound),
     changes: (limit) => sql.changes.all(limit) as Change[],
     attempts: (operator) => find(sql.attempts, operator) ?? { failures: 0, lockedUntilMs: 0 },
     list: (limit) => all(sql.list, limit),

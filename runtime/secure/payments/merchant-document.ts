@@ -7,7 +7,6 @@ const closed = { additionalProperties: false } as const
 
 export const MerchantDocument = Type.Object(
   {
-    version: Type.Integer({ minimum: 1 }),
     name: Type.String({ minLength: 1, maxLength: 40 }),
     address: Type.Array(Type.String({ minLength: 1, maxLength: 40 }), { maxItems: 4 }),
     /** ISO 4217, alphabetic. */

@@ -72,6 +72,8 @@ export interface PaymentService {
   receipt(key: string): ReceiptFacts | null
   unacknowledged(): UnacknowledgedPayment[]
   acknowledge(sequence: number): void
+  /** Opens or resumes a round for who has just signed in; why not, in words, where another's round is still open. */
+  beginRound(operator: Operator): string | undefined
   totals(): RoundTotals
   closeRound(signal?: AbortSignal): Promise<RoundClose>
   /** Is a payment being taken? Nothing else may use display, reader or network meanwhile. */

@@ -60,7 +60,10 @@ export interface PaymentRecord {
   /** Minor units, decimal. */
   readonly minor: string
   readonly currency: string
+  /** Of the operator: messages are in it. */
   readonly locale: string
+  /** First language of the card's preference that we have texts in: the receipt's reason is in it. */
+  readonly cardLocale?: string
   readonly createdAtMs: number
   /** Minutes east of UTC when it was made: receipts and DE12/13 are in local time. */
   readonly utcOffsetMin: number
@@ -69,7 +72,7 @@ export interface PaymentRecord {
   readonly acquirer: string
   readonly terminalId: string
   readonly merchantId: string
-  readonly receiptNumber?: number
+  readonly receiptNumber: number
   /** Systems trace audit number, DE11, 1 to 999,999. */
   readonly stan?: number
   /** The time in DE7, DE12 and DE13 of the request. */
@@ -113,7 +116,7 @@ export interface RoundRecord {
   readonly currency: string
   readonly openedAtMs: number
   readonly utcOffsetMin: number
-  /** Fixed when the close begins; every comparison of this batch sends the same. */
+  /** Fixed when the totals are first sent; every comparison of this batch sends the same. */
   readonly closing?: {
     readonly stan: number
     readonly atMs: number

@@ -8,6 +8,8 @@ export interface Texts {
   /** The text of `key` in the language of `locale` (`zh`, `zh-CN`). */
   text(key: string, locale: string, params?: Readonly<Record<string, string | number>>): string
   has(key: string): boolean
+  /** Is there a table in that language? */
+  speaks(locale: string): boolean
 }
 
 type Table = Readonly<Record<string, string>>
@@ -17,6 +19,7 @@ export function createTexts(tables: Readonly<Record<string, Table>>): Texts {
   const english = tables['en'] ?? {}
   return {
     has: (key) => Object.hasOwn(english, key),
+    speaks: (locale) => Object.hasOwn(tables, locale.slice(0, 2)),
     text(key, locale, params = {}) {
       const table = tables[locale.slice(0, 2)] ?? english
       const text = Object.hasOwn(table, key) ? table[key]! : (english[key] ?? key)

@@ -1,0 +1,194 @@
+// A payment as the open world may see it: outcome, code, a sentence, and the facts for its receipt.
+import { type MoneyJson, money, moneyToJson } from '../../../hal/base/money.js'
+import type { PaymentOutcome, PaymentView, ReceiptFacts } from '../../api/payments.js'
+import type { MerchantDocument } from './merchant-document.js'
+import type { PaymentRecord, ReversalCause } from './payment-record.js'
+import type { Texts } from './payment-texts.js'
+
+const WHILE_OWED: Readonly<Record<ReversalCause, PaymentOutcome>> = {
+  timeout: 'reversing',
+  badMac: 'reversing',
+  unreadable: 'reversing',
+  lineLost: 'reversing',
+  restart: 'reversing',
+  void: 'reversing',
+  cardFailed: 'reversing',
+  cardDeclined: 'declined',
+  cardRemoved: 'cardRemoved',
+}
+
+const ONCE_REVERSED: Readonly<Record<ReversalCause, PaymentOutcome>> = {
+  ...WHILE_OWED,
+  timeout: 'reversed',
+  badMac: 'reversed',
+  unreadable: 'reversed',
+  lineLost: 'reversed',
+  restart: 'reversed',
+  cardFailed: 'reversed',
+  void: 'voided',
+}
+
+/** What became of a payment, as its state and the cause of its reversal say. */
+export function outcomeOf(record: PaymentRecord): PaymentOutcome {
+  switch (record.state) {
+    case 'CREATED':
+    case 'PREPARED':
+    case 'SENT':
+    case 'APPROVED':
+      return 'inProgress'
+    case 'CARD_FINAL':
+    case 'COMPLETED':
+    case 'SETTLED':
+      return 'approved'
+    case 'DECLINED':
+      return 'declined'
+    case 'CANCELLED':
+      return record.ended ?? 'cancelled'
+    case 'REVERSAL_PENDING':
+    case 'REVERSAL_STUCK':
+      return WHILE_OWED[record.reversal?.cause ?? 'restart']
+    case 'REVERSED':
+      return ONCE_REVERSED[record.reversal?.cause ?? 'restart']
+  }
+}
+
+/** A wall-clock time as ISO 8601 with the offset it was made in. */
+export function localIso(atMs: number, utcOffsetMin: number): string {
+  const local = new Date(atMs + utcOffsetMin * 60_000).toISOString().slice(0, 19)
+  const minutes = Math.abs(utcOffsetMin)
+  const pad = (value: number) => String(value).padStart(2, '0')
+  return `${local}${utcOffsetMin < 0 ? '-' : '+'}${pad(Math.floor(minutes / 60))}:${pad(minutes % 60)}`
+}
+
+export const amountOf = (record: PaymentRecord) => money(BigInt(record.minor), record.currency)
+
+/** Makes views and receipts; the narrow things they need are the merchant's facts and the texts. */
+export interface Views {
+  view(record: PaymentRecord): PaymentView
+  /** The void of `record`, under the void's own key. */
+  voidView(record: PaymentRecord): PaymentView
+  /** A view of what is not in the journal: `busy`, `unknown`, `alreadyPaid`, a refused void. */
+  plain(
+    subject: { key: string; reference: string; amount: MoneyJson; locale: string },
+    outcome: PaymentOutcome,
+    code?: string,
+  ): PaymentView
+  /** Null where there is nothing to put on paper: nothing was asked of card or host, or it is still open. */
+  receipt(record: PaymentRecord): ReceiptFacts | null
+  voidReceipt(record: PaymentRecord): ReceiptFacts | null
+}
+
+const number6 = (value: number) => String(value).padStart(6, '0')
+
+export function createViews(merchant: MerchantDocument, texts: Texts): Views {
+  function sentence(outcome: PaymentOutcome, code: string | undefined, locale: string): string {
+    const particular = `payment.${outcome}.${code}`
+    return texts.text(code !== undefined && texts.has(particular) ? particular : `payment.${outcome}`, locale)
+  }
+
+  function codeOf(record: PaymentRecord): string | undefined {
+    if (record.state === 'REVERSAL_STUCK') return 'STUCK'
+    if (record.signatureRequired === true && outcomeOf(record) === 'approved') return 'SIGNATURE'
+    if (record.reversal?.cause === 'void') return 'VOID'
+    return record.code
+  }
+
+  function facts(record: PaymentRecord, outcome: ReceiptFacts['outcome']): ReceiptFacts {
+    const { card, response } = record
+    const locale = record.cardLocale ?? record.locale
+    return {
+      merchant: {
+        name: merchant.name,
+        address: [...merchant.address],
+        merchantId: record.merchantId,
+        terminalId: record.terminalId,
+      },
+      type: 'sale',
+      outcome,
+      amount: moneyToJson(amountOf(record)),
+      at: localIso(record.preparedAtMs ?? record.createdAtMs, record.utcOffsetMin),
+      reference: record.reference,
+      operator: record.operator,
+      stan: record.stan === undefined ? '-' : number6(record.stan),
+      receiptNumber: number6(record.receiptNumber),
+      ...(response === undefined ? {} : { responseCode: response.code }),
+      ...(response?.authorisationCode === undefined ? {} : { authorisationCode: response.authorisationCode }),
+      ...(outcome === 'approved' ? {} : { reason: sentence(outcomeOf(record), codeOf(record), locale) }),
+      ...(card === undefined
+        ? {}
+        : {
+            card: {
+              label: card.label,
+              aid: card.aid,
+              panLast4: card.panLast4,
+              ...(card.panSequence === undefined ? {} : { panSequence: card.panSequence }),
+              entryMode: card.entryMode,
+              cvm: card.cvm,
+              cryptogram: card.cryptogram,
+              cryptogramType: card.cryptogramType,
+              tvr: card.tvr,
+              tsi: card.tsi,
+              atc: card.atc,
+            },
+          }),
+    }
+  }
+
+  const views: Views = {
+    plain: ({ key, reference, amount, locale }, outcome, code) => ({
+      key,
+      outcome,
+      reference,
+      amount,
+      ...(code === undefined ? {} : { code }),
+      message: sentence(outcome, code, locale),
+      tender: 'card',
+    }),
+    view(record) {
+      const { key, reference, locale } = record
+      const receipt = views.receipt(record)
+      const view = views.plain(
+        { key, reference, amount: moneyToJson(amountOf(record)), locale },
+        outcomeOf(record),
+        codeOf(record),
+      )
+      return receipt === null ? view : { ...view, receipt }
+    },
+    voidView(record) {
+      const receipt = views.voidReceipt(record)
+      return {
+        ...views.view(record),
+        key: record.void?.key ?? record.key,
+        ...(receipt === null ? {} : { receipt }),
+      }
+    },
+    receipt(record) {
+      switch (outcomeOf(record)) {
+        case 'approved':
+          return facts(record, 'approved')
+        case 'declined':
+          return facts(record, 'declined')
+        case 'reversed':
+        case 'voided':
+          return facts(record, 'reversed')
+        default:
+          return record.state === 'REVERSED' ? facts(record, 'reversed') : null
+      }
+    },
+    voidReceipt(record) {
+      const { void: mark, reversal } = record
+      if (mark === undefined || reversal === undefined || record.state !== 'REVERSED') return null
+      const { reason: _, responseCode: __, ...sale } = facts(record, 'approved')
+      return {
+        ...sale,
+        type: 'void',
+        at: localIso(mark.atMs, record.utcOffsetMin),
+        operator: mark.operator,
+        stan: number6(reversal.stan),
+        receiptNumber: number6(mark.receiptNumber),
+        ...(reversal.responseCode === undefined ? {} : { responseCode: reversal.responseCode }),
+      }
+    },
+  }
+  return views
+}

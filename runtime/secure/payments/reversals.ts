@@ -1,0 +1,206 @@
+// Reversals that are owed: sent before the next message of their acquirer, and until the host acknowledges.
+import { PosternError } from '../../../hal/base/errors.js'
+import { formatMoney } from '../../../hal/base/money.js'
+import type { OriginalFacts } from './acquirer-port.js'
+import type { JournalStep } from './journal.js'
+import type { Lane } from './lane.js'
+import type { PaymentDependencies } from './payment-port.js'
+import type { PaymentRecord, Reversal, ReversalCause } from './payment-record.js'
+import { next, OWED_STATES, type PaymentInput } from './payment-states.js'
+import { amountOf, outcomeOf } from './payment-view.js'
+
+/** Failures in a row after which an operator is told. The reversal is tried on all the same. */
+export const STUCK_AFTER = 6
+/** Wait after the first failure; doubled by each further one, up to the longest. */
+const FIRST_WAIT_MS = 5_000
+const LONGEST_WAIT_MS = 5 * 60_000
+
+const CODES: Readonly<Record<ReversalCause, string>> = {
+  timeout: 'TIMEOUT',
+  badMac: 'BAD_MAC',
+  unreadable: 'UNREADABLE',
+  lineLost: 'LINE_LOST',
+  cardDeclined: 'CARD_AAC',
+  cardRemoved: 'CARD_REMOVED',
+  cardFailed: 'CARD_ERROR',
+  restart: 'RESTART',
+  void: 'VOID',
+}
+
+/** What a message about a payment repeats of it. @throws PosternError `STATE_INVALID` before it was prepared */
+export function originalFacts(record: PaymentRecord): OriginalFacts {
+  const { stan, preparedAtMs, receiptNumber, card, response } = record
+  if (stan === undefined || preparedAtMs === undefined)
+    throw new PosternError('STATE_INVALID', 'the payment was never prepared', { state: record.state })
+  return {
+    stan,
+    preparedAtMs,
+    receiptNumber,
+    utcOffsetMin: record.utcOffsetMin,
+    amount: amountOf(record),
+    batch: record.batch,
+    panSequence: card?.panSequence,
+    entryMode: card?.entryMode ?? 'chip',
+    authorisationCode: response?.authorisationCode,
+    retrievalReference: response?.retrievalReference,
+  }
+}
+
+/** The record once it owes a reversal: the reversal's own number is taken in the same step. */
+export function owing(
+  record: PaymentRecord,
+  input: PaymentInput,
+  cause: ReversalCause,
+  step: JournalStep,
+  nowMs: number,
+): PaymentRecord {
+  const reversal: Reversal = { cause, stan: step.reserve('stan'), atMs: nowMs, attempts: 0, failures: 0 }
+  const code = cause === 'void' ? {} : { code: CODES[cause] }
+  return { ...record, ...code, state: next(record.state, input), reversal }
+}
+
+export interface Reversals {
+  /** Tries each that is owed once, in order; true when none is left. Call it in the acquirer's lane. */
+  flush(signal: AbortSignal): Promise<boolean>
+  /** Milliseconds to wait before the next try, by the failures so far. */
+  waitMs(): number
+}
+
+type Needs = Pick<
+  PaymentDependencies,
+  'journal' | 'acquirer' | 'clock' | 'log' | 'texts' | 'onNotice' | 'onChanged'
+>
+
+export function createReversals(deps: Needs): Reversals {
+  const { journal, acquirer, clock, log } = deps
+  const owed = () => journal.openPayments().filter(({ state }) => OWED_STATES.includes(state))
+
+  function failed(key: string, why: string): void {
+    const record = journal.payment(key)!
+    const reversal = record.reversal!
+    const failures = reversal.failures + 1
+    const stuck = failures >= STUCK_AFTER && record.state === 'REVERSAL_PENDING'
+    journal.commit('reversal.failed', (step) => {
+      step.putPayment({
+        ...record,
+        state: stuck ? next(record.state, 'reversalFailing') : record.state,
+        reversal: { ...reversal, failures, lastFailure: why },
+      })
+      if (stuck) step.queueChange(record.key, record.app)
+    })
+    log.warn('reversal.failed', { key, failures, why })
+    if (stuck) {
+      deps.onChanged()
+      deps.onNotice(
+        deps.texts.text('reversal.stuck', record.locale, {
+          reference: record.reference,
+          amount: formatMoney(amountOf(record)),
+        }),
+      )
+    }
+  }
+
+  function acknowledged(key: string, responseCode: string): void {
+    const before = journal.payment(key)!
+    const record: PaymentRecord = {
+      ...before,
+      state: next(before.state, 'reversalAcknowledged'),
+      reversal: { ...before.reversal!, acknowledgedAtMs: clock.nowMs(), responseCode },
+    }
+    const changed = outcomeOf(record) !== outcomeOf(before)
+    journal.commit('reversal.acknowledged', (step) => {
+      step.putPayment(record)
+      if (changed) step.queueChange(record.key, record.app)
+    })
+    log.info('reversal.acknowledged', { key, responseCode, cause: record.reversal!.cause })
+    if (changed) deps.onChanged()
+  }
+
+  async function attempt(record: PaymentRecord, signal: AbortSignal): Promise<boolean> {
+    const { key, reversal } = record
+    const answer = await acquirer.reverse(
+      {
+        original: originalFacts(record),
+        stan: reversal!.stan,
+        atMs: reversal!.atMs,
+        cause: reversal!.cause,
+        repeat: reversal!.attempts > 0,
+      },
+      () =>
+        journal.commit('reversal.send', (step) =>
+          step.putPayment({ ...record, reversal: { ...reversal!, attempts: reversal!.attempts + 1 } }),
+        ),
+      signal,
+    )
+    if (answer.kind === 'acknowledged') acknowledged(key, answer.responseCode)
+    else if (!signal.aborted) failed(key, answer.reason)
+    return answer.kind === 'acknowledged'
+  }
+
+  return {
+    async flush(signal) {
+      for (const record of owed()) {
+        if (signal.aborted || !(await attempt(record, signal))) return false
+      }
+      return owed().length === 0
+    },
+    waitMs() {
+      const failures = Math.max(0, ...owed().map(({ reversal }) => reversal?.failures ?? 0))
+      return failures === 0 ? 0 : Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS)
+    },
+  }
+}
+
+/** The worker's view of the lane: reversals first, then what `further` does. */
+export interface Background {
+  /** Something is owed, or the network is back: try now. */
+  wake(): void
+  stop(): Promise<void>
+}
+
+/**
+ * Keeps sending what is owed whenever it may (there is a network and no payment is live), with bounded back-off.
+ * `further` runs once nothing is owed and answers whether it is done; a fault of the journal ends the worker.
+ */
+export function startBackground(
+  deps: Pick<PaymentDependencies, 'clock' | 'onFatal'>,
+  lane: Lane,
+  reversals: Reversals,
+  mayWork: () => boolean,
+  further: (signal: AbortSignal) => Promise<boolean>,
+): Background {
+  const ending = new AbortController()
+  let nap = new AbortController()
+  let woken = false
+
+  async function rest(ms: number): Promise<void> {
+    if (!woken) await deps.clock.sleep(ms, nap.signal).catch(() => undefined)
+    woken = false
+    nap = new AbortController()
+  }
+  async function work(): Promise<void> {
+    while (!ending.signal.aborted) {
+      let done = false
+      if (mayWork()) {
+        done = await lane.run(
+          async () => (await reversals.flush(ending.signal)) && (await further(ending.signal)),
+        )
+      }
+      await rest(done ? LONGEST_WAIT_MS : Math.max(FIRST_WAIT_MS, reversals.waitMs()))
+    }
+  }
+  const running = work().catch((error) => {
+    if (!ending.signal.aborted) deps.onFatal(error)
+  })
+  return {
+    wake() {
+      woken = true
+      nap.abort()
+    },
+    async stop() {
+      ending.abort()
+      nap.abort()
+      await running
+    },
+  }
+}

@@ -1,0 +1,91 @@
+// Totals of a round, always counted from the journal's own records, and differences from the acquirer's in words.
+import { formatMoney, money, moneyToJson } from '../../../hal/base/money.js'
+import type { RoundTotals } from '../../api/payments.js'
+import type { BatchTotals, PaymentRecord, RoundRecord } from './payment-record.js'
+import { LIVE_STATES, OWED_STATES, STANDING_STATES } from './payment-states.js'
+import type { Texts } from './payment-texts.js'
+import { amountOf, localIso, outcomeOf } from './payment-view.js'
+
+/** Bounds of what crosses the bridge in one line. */
+const MAX_PAYMENTS = 200
+const MAX_UNRESOLVED = 100
+
+/**
+ * Counts a batch. A sale that was voided counts as a sale and as a void; one that was reversed for any other
+ * cause never happened; a void that is still owed counts as a sale only.
+ */
+export function batchTotals(payments: readonly PaymentRecord[]): BatchTotals {
+  let sales = 0
+  let salesMinor = 0n
+  let voids = 0
+  let voidsMinor = 0n
+  for (const { state, reversal, minor } of payments) {
+    const voided = reversal?.cause === 'void'
+    if (STANDING_STATES.includes(state) || voided) {
+      sales++
+      salesMinor += BigInt(minor)
+    }
+    if (voided && state === 'REVERSED') {
+      voids++
+      voidsMinor += BigInt(minor)
+    }
+  }
+  return { sales, salesMinor: salesMinor.toString(), voids, voidsMinor: voidsMinor.toString() }
+}
+
+/** Payments that are not final: live, or owing a reversal. */
+export const unresolvedOf = (payments: readonly PaymentRecord[]) =>
+  payments.filter(({ state }) => LIVE_STATES.includes(state) || OWED_STATES.includes(state))
+
+/** The totals of a round as the operator sees them. */
+export function roundTotals(round: RoundRecord, payments: readonly PaymentRecord[]): RoundTotals {
+  return {
+    round: round.id,
+    operator: round.operator,
+    openedAt: localIso(round.openedAtMs, round.utcOffsetMin),
+    tenders: [{ tender: 'card', currency: round.currency, ...batchTotals(payments) }],
+    unresolved: unresolvedOf(payments)
+      .slice(0, MAX_UNRESOLVED)
+      .map((record) => ({
+        key: record.key,
+        reference: record.reference,
+        amount: moneyToJson(amountOf(record)),
+        state: record.state,
+      })),
+    payments: payments
+      .filter(({ state }) => state !== 'CANCELLED')
+      .slice(-MAX_PAYMENTS)
+      .map((record) => ({
+        key: record.key,
+        reference: record.reference,
+        amount: moneyToJson(amountOf(record)),
+        outcome: outcomeOf(record),
+      })),
+  }
+}
+
+/** What the two sides count differently, a sentence each. */
+export function differencesInWords(
+  ours: BatchTotals,
+  host: BatchTotals | undefined,
+  currency: string,
+  texts: Texts,
+  locale: string,
+): string[] {
+  if (host === undefined) return [texts.text('round.differs', locale)]
+  const amount = (minor: string) => formatMoney(money(BigInt(minor), currency), true)
+  const words: string[] = []
+  for (const kind of ['sales', 'voids'] as const) {
+    const minor = kind === 'sales' ? 'salesMinor' : 'voidsMinor'
+    if (ours[kind] === host[kind] && ours[minor] === host[minor]) continue
+    words.push(
+      texts.text(`round.differs.${kind}`, locale, {
+        ours: ours[kind],
+        oursAmount: amount(ours[minor]),
+        theirs: host[kind],
+        theirsAmount: amount(host[minor]),
+      }),
+    )
+  }
+  return words.length > 0 ? words : [texts.text('round.differs', locale)]
+}
