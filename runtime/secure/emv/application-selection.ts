@@ -48,8 +48,7 @@ export async function buildCandidateList(
 ): Promise<CandidateList | CardEnd> {
   const bySystem = await byPaymentSystemEnvironment(card, terminal)
   if (isEnd(bySystem)) return bySystem
-  const found =
-    bySystem.candidates.length > 0 ? bySystem.candidates : await byListOfAids(card, terminal)
+  const found = bySystem.candidates.length > 0 ? bySystem.candidates : await byListOfAids(card, terminal)
   if (isEnd(found)) return found
   if (found.length === 0) return ends('notAccepted', 'no application in common')
   return {
@@ -97,7 +96,13 @@ async function byPaymentSystemEnvironment(
     if (!template) return { ...none, languagePreference }
     for (const entry of template.children ?? []) {
       if (entry.tag !== TAG.APPLICATION_TEMPLATE) continue
-      addCandidate(candidates, terminal, findTlv(entry.children, TAG.ADF_NAME)?.value, entry.children, codeTable)
+      addCandidate(
+        candidates,
+        terminal,
+        findTlv(entry.children, TAG.ADF_NAME)?.value,
+        entry.children,
+        codeTable,
+      )
     }
   }
   return { kind: 'candidates', candidates, languagePreference }
@@ -213,7 +218,8 @@ export async function selectApplication(
   const dfName = findTlv(fci?.children, TAG.DF_NAME)?.value
   const proprietary = findTlv(fci?.children, TAG.FCI_PROPRIETARY)?.children
   if (!fci || !dfName || !proprietary) return { kind: 'notSelected', rule: 'FCI is malformed' }
-  if (!equalBytes(dfName, candidate.aid)) return { kind: 'notSelected', rule: 'FCI names another application' }
+  if (!equalBytes(dfName, candidate.aid))
+    return { kind: 'notSelected', rule: 'FCI names another application' }
   const discretionary = atPath(fci.children ?? [], TAG.FCI_PROPRIETARY, TAG.FCI_DISCRETIONARY)?.children ?? []
   return {
     kind: 'selected',
@@ -232,4 +238,3 @@ export async function selectApplication(
     ),
   }
 }
-

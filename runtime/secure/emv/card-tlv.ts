@@ -1,7 +1,7 @@
 // TLV as a card sends it: malformed is an answer like any other, never an exception (EMV Book 3 v4.4, 7.5 and annex B).
-import { parseOneTlv, type Tlv } from '../../../hal/base/tlv.js'
+
 import { isPosternError } from '../../../hal/base/errors.js'
-import { parseTlv } from '../../../hal/base/tlv.js'
+import { parseOneTlv, parseTlv, type Tlv } from '../../../hal/base/tlv.js'
 
 /** A list of data objects; undefined where the bytes are none. The card's malformed data are no fault of ours. */
 export function tryParseTlv(bytes: Uint8Array): Tlv[] | undefined {

@@ -1,0 +1,188 @@
+// Offline data authentication: which method, the chain of keys, SDA and DDA; CDA's part before GENERATE AC (EMV Book 3 v4.4, 10.3; Book 2, 5 and 6).
+import { isPosternError } from '../../../hal/base/errors.js'
+import { TAG } from '../../../hal/base/tags.js'
+import { findTlv } from '../../../hal/base/tlv.js'
+import { type CaKey, findCaKey } from './ca-keys.js'
+import type { CardEnd } from './card-end.js'
+import { tryParseTlv } from './card-tlv.js'
+import {
+  recoverIccCertificate,
+  recoverIssuerCertificate,
+  verifyIccCertificate,
+  verifyIssuerCertificate,
+} from './certificates.js'
+import { internalAuthenticate, SW } from './commands.js'
+import { revocationEntry } from './configuration.js'
+import { buildDolData, dolHas } from './dol.js'
+import { recoverSignedDynamicData, verifySignedDynamicData } from './dynamic-data-authentication.js'
+import type { RsaKey } from './rsa-recovery.js'
+import {
+  recoverSignedStaticData,
+  staticDataToAuthenticate,
+  verifySignedStaticData,
+} from './static-data-authentication.js'
+import type { TransactionData } from './transaction-data.js'
+import type { CardChannel } from './transport.js'
+import { AIP, CAPABILITY, hasBit } from './verification-results.js'
+
+export type OdaMethod = 'CDA' | 'DDA' | 'SDA' | 'none'
+
+/** What offline data authentication needs of the configuration. */
+export interface OdaConfiguration {
+  readonly caKeys: readonly CaKey[]
+  readonly revoked: ReadonlySet<string>
+  /** The application's default DDOL. */
+  readonly defaultDdol: Uint8Array | undefined
+}
+
+/** The method, and for CDA the card's key; `failure` names the check that failed. */
+export interface OdaResult {
+  readonly kind: 'oda'
+  readonly method: OdaMethod
+  readonly iccKey: RsaKey | undefined
+  readonly failure: string | undefined
+}
+
+/** The best method that card and terminal share: CDA before DDA before SDA (Book 3, 10.3). */
+export function chooseOdaMethod(aip: Uint8Array, capabilities: Uint8Array): OdaMethod {
+  if (hasBit(aip, AIP.cda) && hasBit(capabilities, CAPABILITY.cda)) return 'CDA'
+  if (hasBit(aip, AIP.dda) && hasBit(capabilities, CAPABILITY.dda)) return 'DDA'
+  if (hasBit(aip, AIP.sda) && hasBit(capabilities, CAPABILITY.sda)) return 'SDA'
+  return 'none'
+}
+
+/** Objects that each method cannot do without (Book 3, 7.5, table 30); remainders where the keys need them. */
+const NEEDED: Readonly<Record<OdaMethod, readonly number[]>> = {
+  none: [],
+  SDA: [TAG.CA_KEY_INDEX, TAG.ISSUER_CERTIFICATE, TAG.ISSUER_EXPONENT, TAG.SIGNED_STATIC_DATA],
+  DDA: [TAG.CA_KEY_INDEX, TAG.ISSUER_CERTIFICATE, TAG.ISSUER_EXPONENT, TAG.ICC_CERTIFICATE, TAG.ICC_EXPONENT],
+  CDA: [TAG.CA_KEY_INDEX, TAG.ISSUER_CERTIFICATE, TAG.ISSUER_EXPONENT, TAG.ICC_CERTIFICATE, TAG.ICC_EXPONENT],
+}
+
+const FAILED = { SDA: 'sdaFailed', DDA: 'ddaFailed', CDA: 'cdaFailed' } as const
+
+/**
+ * Performs SDA or DDA, or readies CDA; sets TVR and TSI. For CDA the signature itself is checked with the answer
+ * to GENERATE AC.
+ */
+export async function offlineDataAuthentication(
+  card: CardChannel,
+  data: TransactionData,
+  odaRecords: Uint8Array | undefined,
+  configuration: OdaConfiguration,
+): Promise<OdaResult | CardEnd> {
+  const method = chooseOdaMethod(data.need(TAG.AIP), data.need(TAG.TERMINAL_CAPABILITIES))
+  if (method === 'none') {
+    data.raise('odaNotPerformed')
+    return { kind: 'oda', method, iccKey: undefined, failure: undefined }
+  }
+  if (method === 'SDA') data.raise('sdaSelected')
+  const done = (failure: string | undefined, iccKey?: RsaKey): OdaResult => {
+    if (failure !== undefined) data.raise(FAILED[method])
+    // CDA is performed with GENERATE AC unless it has failed already.
+    if (method !== 'CDA' || failure !== undefined) data.performed('odaPerformed')
+    return { kind: 'oda', method, iccKey: failure === undefined ? iccKey : undefined, failure }
+  }
+  if (NEEDED[method].some((tag) => !data.card(tag))) {
+    data.raise('iccDataMissing')
+    return done('data missing')
+  }
+  const staticData = staticDataToAuthenticate(odaRecords, data.card(TAG.SDA_TAG_LIST), data.need(TAG.AIP))
+  if (!staticData) return done('static data')
+  const issuerKey = retrieveIssuerKey(data, configuration)
+  if (typeof issuerKey === 'string') return done(issuerKey)
+  if (method === 'SDA') return done(authenticateStatic(data, issuerKey, staticData))
+  const iccKey = retrieveIccKey(data, issuerKey, staticData)
+  if (typeof iccKey === 'string') return done(iccKey)
+  if (method === 'CDA') return done(undefined, iccKey)
+  const failure = await authenticateDynamic(card, data, iccKey, configuration.defaultDdol)
+  if (typeof failure === 'object') return failure
+  return done(failure, iccKey)
+}
+
+/** The issuer's public key through CA key and certificate (Book 2, 5.2 and 5.3), or the check that failed. */
+export function retrieveIssuerKey(
+  data: TransactionData,
+  configuration: Pick<OdaConfiguration, 'caKeys' | 'revoked'>,
+): RsaKey | string {
+  const index = data.card(TAG.CA_KEY_INDEX)
+  const certificate = data.card(TAG.ISSUER_CERTIFICATE)
+  if (index?.length !== 1 || !certificate) return 'data missing'
+  const rid = data.need(TAG.AID).subarray(0, 5)
+  data.set(TAG.TERMINAL_CA_KEY_INDEX, index)
+  const caKey = findCaKey(configuration.caKeys, rid, index[0]!, data.get(TAG.TRANSACTION_DATE))
+  if (!caKey) return 'no CA key'
+  const fields = recoverIssuerCertificate(caKey, certificate)
+  if (!fields) return 'issuer certificate'
+  return verifyIssuerCertificate(fields, {
+    remainder: data.card(TAG.ISSUER_REMAINDER),
+    exponent: data.card(TAG.ISSUER_EXPONENT),
+    pan: data.card(TAG.PAN),
+    today: data.get(TAG.TRANSACTION_DATE),
+    isRevoked: (serial) => configuration.revoked.has(revocationEntry(rid, index[0]!, serial)),
+  })
+}
+
+/** The card's public key (Book 2, 6.4), or the check that failed. */
+export function retrieveIccKey(
+  data: TransactionData,
+  issuerKey: RsaKey,
+  staticData: Uint8Array,
+): RsaKey | string {
+  const certificate = data.card(TAG.ICC_CERTIFICATE)
+  const fields = certificate && recoverIccCertificate(issuerKey, certificate)
+  if (!fields) return 'ICC certificate'
+  return verifyIccCertificate(fields, {
+    remainder: data.card(TAG.ICC_REMAINDER),
+    exponent: data.card(TAG.ICC_EXPONENT),
+    pan: data.card(TAG.PAN),
+    today: data.get(TAG.TRANSACTION_DATE),
+    staticData,
+  })
+}
+
+function authenticateStatic(
+  data: TransactionData,
+  issuerKey: RsaKey,
+  staticData: Uint8Array,
+): string | undefined {
+  const signed = recoverSignedStaticData(issuerKey, data.need(TAG.SIGNED_STATIC_DATA))
+  if (!signed || !verifySignedStaticData(signed, staticData)) return 'signed static application data'
+  data.updateFromCard(TAG.DATA_AUTHENTICATION_CODE, signed.dataAuthenticationCode)
+  return undefined
+}
+
+/** INTERNAL AUTHENTICATE with the DDOL, the card's or the default one; either must hold 9F37 (Book 2, 6.5.1). */
+async function authenticateDynamic(
+  card: CardChannel,
+  data: TransactionData,
+  iccKey: RsaKey,
+  defaultDdol: Uint8Array | undefined,
+): Promise<string | CardEnd | undefined> {
+  const ddol = data.card(TAG.DDOL) ?? defaultDdol
+  if (!ddol || !dolHas(ddol, TAG.UNPREDICTABLE_NUMBER)) return 'DDOL'
+  let ddolData: Uint8Array
+  try {
+    ddolData = buildDolData(ddol, (tag) => data.get(tag))
+  } catch (error) {
+    if (isPosternError(error, 'DOL_INVALID')) return 'DDOL'
+    throw error
+  }
+  const answer = await card.exchange(internalAuthenticate(ddolData))
+  if (answer.kind === 'end') return answer
+  if (answer.sw !== SW.OK) return 'INTERNAL AUTHENTICATE'
+  const list = tryParseTlv(answer.data)
+  const template = list?.length === 1 ? list[0] : undefined
+  const signed =
+    template?.tag === TAG.RESPONSE_FORMAT_1
+      ? template.value
+      : template?.tag === TAG.RESPONSE_FORMAT_2
+        ? findTlv(template.children, TAG.SIGNED_DYNAMIC_DATA)?.value
+        : undefined
+  if (!signed) return 'INTERNAL AUTHENTICATE'
+  data.updateFromCard(TAG.SIGNED_DYNAMIC_DATA, signed)
+  const dynamic = recoverSignedDynamicData(iccKey, signed)
+  if (!dynamic || !verifySignedDynamicData(dynamic, ddolData)) return 'signed dynamic application data'
+  data.updateFromCard(TAG.ICC_DYNAMIC_NUMBER, dynamic.iccDynamicNumber)
+  return undefined
+}
