@@ -80,7 +80,7 @@ export type Notice = Static<typeof Notice>
 
 export const TENDERS = ['card', 'cash', 'qr'] as const
 export type Tender = (typeof TENDERS)[number]
-const TenderSchema = Type.Union(TENDERS.map((word) => Type.Literal(word)))
+const TenderSchema = Type.Enum(TENDERS)
 
 /** The ways a stop can end; `undone` takes the last one back before the round is closed. */
 export const STATUSES = ['delivered', 'refused', 'notAtHome', 'partlyAccepted', 'undone'] as const
@@ -99,9 +99,9 @@ export const ParcelStatus = Type.Object(
     round: RoundId,
     waybill: Waybill,
     sequence: Type.Integer({ minimum: 1 }),
-    status: Type.Union(STATUSES.map((word) => Type.Literal(word))),
+    status: Type.Enum(STATUSES),
     /** With `refused`. */
-    reason: Type.Optional(Type.Union(REFUSAL_REASONS.map((word) => Type.Literal(word)))),
+    reason: Type.Optional(Type.Enum(REFUSAL_REASONS)),
     note: Type.Optional(Text(120)),
     /** With `delivered` and `partlyAccepted`, where something was due. */
     paid: Type.Optional(
@@ -120,11 +120,7 @@ export const ParcelStatus = Type.Object(
   },
   closed,
 )
-export type ParcelStatus = Omit<Static<typeof ParcelStatus>, 'status' | 'reason' | 'paid'> & {
-  status: ParcelStatusWord
-  reason?: RefusalReason
-  paid?: { key: string; amount: Static<typeof MoneyJson>; tender: Tender }
-}
+export type ParcelStatus = Static<typeof ParcelStatus>
 
 /** Up, `hand-in`: the end of a round, as printed for the depot's countersignature. */
 export const HandIn = Type.Object(
@@ -147,13 +143,10 @@ export const HandIn = Type.Object(
       Type.Object({ tender: TenderSchema, count: Type.Integer({ minimum: 0 }), amount: MoneyJson }, closed),
       { maxItems: 12 },
     ),
-    agreement: Type.Union([Type.Literal('agrees'), Type.Literal('differs'), Type.Literal('notCompared')]),
+    agreement: Type.Enum(['agrees', 'differs', 'notCompared']),
     /** Each difference in words; empty where none. */
     differences: Type.Array(Text(200), { maxItems: 50 }),
   },
   closed,
 )
-export type HandIn = Omit<Static<typeof HandIn>, 'tenders' | 'agreement'> & {
-  tenders: { tender: Tender; count: number; amount: Static<typeof MoneyJson> }[]
-  agreement: 'agrees' | 'differs' | 'notCompared'
-}
+export type HandIn = Static<typeof HandIn>
