@@ -1,0 +1,176 @@
+// ISO 8583 messages (ISO 8583:1987, 4): MTI, up to three bitmaps and fields, packed and unpacked by a dialect's table.
+import {
+  type Cursor,
+  type Encoding,
+  type Field,
+  fieldError,
+  packField,
+  unpackField,
+  type Value,
+  Writer,
+} from './field.js'
+
+/** A message: its type, and its fields by number (`'2'` to `'192'`) without bitmaps. */
+export interface Message {
+  readonly mti: string
+  readonly fields: ReadonlyMap<string, Value>
+}
+
+/** How one acquirer writes messages. Made by `defineDialect`. */
+export interface Dialect {
+  readonly name: string
+  readonly mti: Field
+  readonly bitmap: Extract<Encoding, 'binary' | 'hex' | 'hex-ebcdic'>
+  /** 2 as in the standard of 1987; 3 where bit 65 announces a third. */
+  readonly bitmaps: 1 | 2 | 3
+  /** By number; a hole is a field that the dialect does not have. */
+  readonly fields: readonly (Field | undefined)[]
+  /** What each message type must and may carry; absent for a bare standard. A type that isn't listed is refused. */
+  readonly layouts?: Readonly<Record<string, Layout>>
+  /** Bound on a whole message in bytes. */
+  readonly most: number
+}
+
+/** The fields of one message type. */
+export interface Layout {
+  readonly name: string
+  readonly must: readonly number[]
+  readonly may: readonly number[]
+}
+
+/** A dialect as it is written down: rows by field number. A row of `undefined` in a patch takes the field out. */
+export interface DialectTable {
+  readonly name: string
+  readonly mti: Field
+  readonly bitmap: Dialect['bitmap']
+  readonly bitmaps?: Dialect['bitmaps']
+  readonly rows: Readonly<Record<number, Field | undefined>>
+  readonly layouts?: Readonly<Record<string, Layout>>
+  readonly most?: number
+}
+
+const BITMAP_BYTES = 8
+const DEFAULT_MOST = 8192
+
+/** Makes a dialect from its table. */
+export function defineDialect(table: DialectTable): Dialect {
+  const bitmaps = table.bitmaps ?? 2
+  const fields: (Field | undefined)[] = new Array(bitmaps * 64 + 1).fill(undefined)
+  for (const [key, field] of Object.entries(table.rows)) {
+    const number = Number(key)
+    if (number < 2 || number > bitmaps * 64 || !Number.isInteger(number))
+      throw fieldError(key, 'no such field number')
+    fields[number] = field
+  }
+  // With a third bitmap, bit 65 announces it and is no field.
+  if (bitmaps === 3) fields[65] = undefined
+  return {
+    name: table.name,
+    mti: table.mti,
+    bitmap: table.bitmap,
+    bitmaps,
+    fields,
+    most: table.most ?? DEFAULT_MOST,
+    ...(table.layouts === undefined ? {} : { layouts: table.layouts }),
+  }
+}
+
+/** A dialect as a patch over another: what is given replaces, rows are merged by number. */
+export function patchDialect(
+  base: DialectTable,
+  patch: Partial<DialectTable> & { name: string },
+): DialectTable {
+  return { ...base, ...patch, rows: { ...base.rows, ...patch.rows } }
+}
+
+const BITMAP_FIELD = (encoding: Dialect['bitmap'], length: number): Field => ({
+  name: 'Bitmap',
+  type: 'b',
+  encoding,
+  prefix: 'fixed',
+  length,
+  padding: 'none',
+})
+
+/** Holds a message against the layout of its type. */
+function checkLayout(dialect: Dialect, message: Message): void {
+  if (dialect.layouts === undefined) return
+  const layout = Object.hasOwn(dialect.layouts, message.mti) ? dialect.layouts[message.mti] : undefined
+  if (layout === undefined) throw fieldError('mti', `${dialect.name} has no such message type`)
+  for (const number of layout.must) {
+    if (!message.fields.has(String(number)))
+      throw fieldError(String(number), `is missing in a ${message.mti}`)
+  }
+  for (const key of message.fields.keys()) {
+    const number = Number(key)
+    if (!layout.must.includes(number) && !layout.may.includes(number))
+      throw fieldError(key, `has no place in a ${message.mti}`)
+  }
+}
+
+/**
+ * Packs a message.
+ * @example pack(POSTERN_DEV, { mti: '0800', fields: new Map([['11', '000001'], ['70', '301']]) })
+ * @throws PosternError `ISO8583_INVALID` with the field's path
+ */
+export function pack(dialect: Dialect, message: Message): Uint8Array {
+  const numbers: number[] = []
+  for (const key of message.fields.keys()) {
+    const number = /^[1-9][0-9]{0,2}$/.test(key) ? Number(key) : 0
+    if (dialect.fields[number] === undefined)
+      throw fieldError(key.slice(0, 8), `${dialect.name} does not have it`)
+    numbers.push(number)
+  }
+  checkLayout(dialect, message)
+  numbers.sort((a, b) => a - b)
+  const last = numbers.at(-1) ?? 0
+  const bitmaps = last > 128 ? 3 : last > 64 ? 2 : 1
+  const bits = new Uint8Array(bitmaps * BITMAP_BYTES)
+  for (const number of numbers) bits[(number - 1) >> 3]! |= 0x80 >> ((number - 1) & 7)
+  if (bitmaps > 1) bits[0]! |= 0x80
+  if (bitmaps > 2) bits[8]! |= 0x80
+  const writer = new Writer(dialect.most)
+  packField(writer, dialect.mti, message.mti, 'mti')
+  packField(writer, BITMAP_FIELD(dialect.bitmap, bits.length), bits, 'bitmap')
+  for (const number of numbers) {
+    const path = String(number)
+    packField(writer, dialect.fields[number]!, message.fields.get(path)!, path)
+  }
+  return writer.finish()
+}
+
+function readBitmap(cursor: Cursor, dialect: Dialect): Uint8Array {
+  return unpackField(cursor, BITMAP_FIELD(dialect.bitmap, BITMAP_BYTES), 'bitmap') as Uint8Array
+}
+
+/**
+ * Unpacks a whole message; nothing may be left over.
+ * @throws PosternError `ISO8583_INVALID` with the field's path
+ */
+export function unpack(dialect: Dialect, bytes: Uint8Array): Message {
+  if (bytes.length > dialect.most) throw fieldError('mti', 'the message is too long', { most: dialect.most })
+  const cursor: Cursor = { bytes, at: 0 }
+  const mti = unpackField(cursor, dialect.mti, 'mti') as string
+  const maps = [readBitmap(cursor, dialect)]
+  // Bit 1 of a bitmap announces the next one (ISO 8583:1987, 4.4).
+  while (maps.length < dialect.bitmaps && (maps.at(-1)![0]! & 0x80) !== 0)
+    maps.push(readBitmap(cursor, dialect))
+  const fields = new Map<string, Value>()
+  for (const [index, map] of maps.entries()) {
+    for (let bit = 0; bit < 64; bit++) {
+      if ((map[bit >> 3]! & (0x80 >> (bit & 7))) === 0) continue
+      const number = index * 64 + bit + 1
+      if (bit === 0 && index + 1 < dialect.bitmaps) continue
+      const path = String(number)
+      const field = dialect.fields[number]
+      if (field === undefined) throw fieldError(path, `${dialect.name} does not have it`)
+      fields.set(path, unpackField(cursor, field, path))
+    }
+  }
+  if (cursor.at !== bytes.length) {
+    throw fieldError('end', 'bytes are left over', { offset: cursor.at, left: bytes.length - cursor.at })
+  }
+  const message = { mti, fields }
+  checkLayout(dialect, message)
+  return message
+}

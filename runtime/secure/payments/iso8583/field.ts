@@ -1,0 +1,359 @@
+// One ISO 8583 field: a table row of type × encoding × prefix × padding, and the engine that packs and unpacks it.
+import { PosternError } from '../../../../hal/base/errors.js'
+import { FROM_EBCDIC, TO_EBCDIC } from './ebcdic.js'
+
+/** What a field may hold (ISO 8583:1987, 4.2): `x+n` is a sign `C` or `D` and digits, `any` any Latin-1 text. */
+export type ContentType = 'n' | 'a' | 'an' | 'ans' | 'z' | 'x+n' | 'any' | 'b'
+
+/** How the content lies on the wire. `hex` is bytes as ASCII hex digits; `bcd` of an `x+n` has its sign as a whole byte. */
+export type Encoding = 'ascii' | 'ebcdic' | 'bcd' | 'binary' | 'hex' | 'hex-ebcdic'
+
+/** A length indicator: `digits` decimal digits (for `binary`: bytes) in their own encoding. */
+export interface Prefix {
+  readonly digits: number
+  readonly encoding: 'ascii' | 'ebcdic' | 'bcd' | 'binary'
+  /** What is counted: units of the content (characters, digits, bytes; default), bytes, or nibbles on the wire. */
+  readonly counts?: 'units' | 'bytes' | 'nibbles'
+}
+
+export interface Field {
+  readonly name: string
+  readonly type: ContentType
+  readonly encoding: Encoding
+  readonly prefix: 'fixed' | Prefix
+  /** In units of the content: exact where fixed, the most otherwise. */
+  readonly length: number
+  /** Fills a fixed field that is given too short; `none` refuses it. */
+  readonly padding: 'leftZero' | 'rightSpace' | 'none'
+  /** Where the idle nibble of an odd number of BCD digits goes, and what it is. */
+  readonly idle?: { readonly side: 'left' | 'right'; readonly nibble: number }
+  /** How `describe` shows it: PIN blocks, track and card data `hidden`, a PAN `masked`. */
+  readonly shown?: 'clear' | 'masked' | 'hidden'
+}
+
+export type Value = string | Uint8Array
+
+/** A fault in a message, by the path of the field; never holds content. */
+export function fieldError(
+  path: string,
+  problem: string,
+  details: Record<string, number> = {},
+): PosternError {
+  return new PosternError('ISO8583_INVALID', `field ${path}: ${problem}`, { path, ...details })
+}
+
+/** Grows as it is written; bounded by `most`. */
+export class Writer {
+  #bytes = new Uint8Array(512)
+  length = 0
+  readonly #most: number
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  /** Room for `count` bytes; returns where they start. @throws PosternError `ISO8583_INVALID` */
+  reserve(count: number, path: string): number {
+    const start = this.length
+    const end = start + count
+    if (end > this.#most) throw fieldError(path, 'the message is too long', { most: this.#most })
+    if (end > this.#bytes.length) {
+      const larger = new Uint8Array(Math.min(this.#most, Math.max(end, this.#bytes.length * 2)))
+      larger.set(this.#bytes)
+      this.#bytes.fill(0)
+      this.#bytes = larger
+    }
+    this.length = end
+    return start
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  /** What was written, as an array of its own. The working copy is erased. */
+  finish(): Uint8Array {
+    const out = this.#bytes.slice(0, this.length)
+    this.#bytes.fill(0)
+    return out
+  }
+}
+
+/** A place in a message that is being read. */
+export interface Cursor {
+  readonly bytes: Uint8Array
+  at: number
+}
+
+function take(cursor: Cursor, count: number, path: string): number {
+  const start = cursor.at
+  if (start + count > cursor.bytes.length) {
+    throw fieldError(path, 'the message ends inside it', { offset: start, needs: count })
+  }
+  cursor.at = start + count
+  return start
+}
+
+const LETTER = 1
+const DIGIT = 2
+const SPACE = 4
+const SPECIAL = 8
+const TRACK = 16
+const OTHER = 32
+
+/** Character classes of ISO 8583:1987, 4.2.1, for every Latin-1 code. */
+const CLASSES: Uint8Array = (() => {
+  const classes = new Uint8Array(256).fill(OTHER)
+  for (let code = 0x20; code < 0x7f; code++) {
+    const character = String.fromCharCode(code)
+    if (/[A-Za-z]/.test(character)) classes[code] = LETTER
+    else if (/[0-9]/.test(character)) classes[code] = DIGIT
+    else classes[code] = code === 0x20 ? SPACE : SPECIAL
+    if (/[=D^]/.test(character)) classes[code]! |= TRACK
+  }
+  return classes
+})()
+
+const ALLOWED: Readonly<Record<Exclude<ContentType, 'b'>, number>> = {
+  n: DIGIT,
+  a: LETTER | SPACE,
+  an: LETTER | DIGIT | SPACE,
+  ans: LETTER | DIGIT | SPACE | SPECIAL,
+  z: DIGIT | TRACK,
+  'x+n': DIGIT,
+  any: LETTER | DIGIT | SPACE | SPECIAL | OTHER,
+}
+
+/** Refuses characters that the type does not have. */
+function checkContent(field: Field, text: string, path: string): void {
+  const allowed = ALLOWED[field.type as Exclude<ContentType, 'b'>]
+  let first = 0
+  if (field.type === 'x+n') {
+    if (text[0] !== 'C' && text[0] !== 'D') throw fieldError(path, 'must begin with C or D')
+    first = 1
+  }
+  for (let i = first; i < text.length; i++) {
+    if (((CLASSES[text.charCodeAt(i)] ?? 0) & allowed) === 0) {
+      throw fieldError(path, `holds a character that type ${field.type} does not have`, { at: i })
+    }
+  }
+}
+
+const HEX = '0123456789ABCDEF'
+
+function nibbleOf(code: number, path: string): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  if (code >= 0x41 && code <= 0x46) return code - 0x37
+  if (code >= 0x61 && code <= 0x66) return code - 0x57
+  // Track 2 in BCD writes its separator as D (ISO 8583:1987, type z).
+  if (code === 0x3d) return 0xd
+  throw fieldError(path, 'a digit that does not fit in four bits')
+}
+
+/** Bytes that `units` of content take on the wire, without prefix. */
+function wireLength(field: Field, units: number): number {
+  switch (field.encoding) {
+    case 'bcd':
+      return field.type === 'x+n' ? 1 + Math.ceil((units - 1) / 2) : Math.ceil(units / 2)
+    case 'hex':
+    case 'hex-ebcdic':
+      return units * 2
+    default:
+      return units
+  }
+}
+
+function writePrefix(writer: Writer, prefix: Prefix, value: number, path: string): void {
+  if (prefix.encoding === 'binary') {
+    if (value >= 256 ** prefix.digits) throw fieldError(path, 'too long for its length indicator')
+    const start = writer.reserve(prefix.digits, path)
+    for (let i = prefix.digits - 1, rest = value; i >= 0; i--, rest = Math.floor(rest / 256))
+      writer.bytes[start + i] = rest % 256
+    return
+  }
+  if (value >= 10 ** prefix.digits) throw fieldError(path, 'too long for its length indicator')
+  if (prefix.encoding === 'bcd') {
+    const count = Math.ceil(prefix.digits / 2)
+    const start = writer.reserve(count, path)
+    for (let i = count - 1, rest = value; i >= 0; i--, rest = Math.floor(rest / 100))
+      writer.bytes[start + i] = (Math.floor((rest % 100) / 10) << 4) | (rest % 10)
+    return
+  }
+  const base = prefix.encoding === 'ascii' ? 0x30 : 0xf0
+  const start = writer.reserve(prefix.digits, path)
+  for (let i = prefix.digits - 1, rest = value; i >= 0; i--, rest = Math.floor(rest / 10))
+    writer.bytes[start + i] = base + (rest % 10)
+}
+
+function readPrefix(cursor: Cursor, prefix: Prefix, path: string): number {
+  let value = 0
+  if (prefix.encoding === 'binary') {
+    const start = take(cursor, prefix.digits, path)
+    for (let i = 0; i < prefix.digits; i++) value = value * 256 + cursor.bytes[start + i]!
+    return value
+  }
+  if (prefix.encoding === 'bcd') {
+    const count = Math.ceil(prefix.digits / 2)
+    const start = take(cursor, count, path)
+    for (let i = 0; i < count; i++) {
+      const byte = cursor.bytes[start + i]!
+      if (byte >> 4 > 9 || (byte & 15) > 9) throw fieldError(path, 'its length indicator is not decimal')
+      value = value * 100 + (byte >> 4) * 10 + (byte & 15)
+    }
+    return value
+  }
+  const base = prefix.encoding === 'ascii' ? 0x30 : 0xf0
+  const start = take(cursor, prefix.digits, path)
+  for (let i = 0; i < prefix.digits; i++) {
+    const digit = cursor.bytes[start + i]! - base
+    if (digit < 0 || digit > 9) throw fieldError(path, 'its length indicator is not decimal')
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function packDigits(writer: Writer, field: Field, text: string, path: string): void {
+  const signed = field.type === 'x+n' ? 1 : 0
+  const digits = text.length - signed
+  const start = writer.reserve(wireLength(field, text.length), path)
+  const { bytes } = writer
+  if (signed) bytes[start] = text.charCodeAt(0)
+  const idle = field.idle ?? LEFT_ZERO
+  // Where the first digit goes, counted in nibbles from the first byte of digits.
+  let nibble = digits % 2 === 1 && idle.side === 'left' ? 1 : 0
+  const at = start + signed
+  if (digits % 2 === 1) {
+    if (idle.side === 'left') bytes[at] = idle.nibble << 4
+    else bytes[at + (digits >> 1)] = idle.nibble
+  }
+  for (let i = signed; i < text.length; i++, nibble++) {
+    const value = nibbleOf(text.charCodeAt(i), path)
+    const index = at + (nibble >> 1)
+    bytes[index] = nibble % 2 === 0 ? (value << 4) | (bytes[index]! & 0x0f) : (bytes[index]! & 0xf0) | value
+  }
+}
+
+const LEFT_ZERO = { side: 'left', nibble: 0 } as const
+
+function unpackDigits(cursor: Cursor, field: Field, units: number, path: string): string {
+  const start = take(cursor, wireLength(field, units), path)
+  const { bytes } = cursor
+  const signed = field.type === 'x+n' ? 1 : 0
+  let text = signed ? String.fromCharCode(bytes[start]!) : ''
+  const digits = units - signed
+  const skip = digits % 2 === 1 && (field.idle ?? LEFT_ZERO).side === 'left' ? 1 : 0
+  for (let nibble = skip; nibble < digits + skip; nibble++) {
+    const byte = bytes[start + signed + (nibble >> 1)]!
+    text += HEX[nibble % 2 === 0 ? byte >> 4 : byte & 15]
+  }
+  return text
+}
+
+function packText(writer: Writer, field: Field, text: string, path: string): void {
+  if (field.encoding === 'bcd') return packDigits(writer, field, text, path)
+  const start = writer.reserve(text.length, path)
+  const { bytes } = writer
+  if (field.encoding === 'ebcdic') {
+    for (let i = 0; i < text.length; i++) bytes[start + i] = TO_EBCDIC[text.charCodeAt(i)]!
+  } else {
+    for (let i = 0; i < text.length; i++) bytes[start + i] = text.charCodeAt(i)
+  }
+}
+
+function packBytes(writer: Writer, field: Field, value: Uint8Array, path: string): void {
+  if (field.encoding === 'binary') {
+    const at = writer.reserve(value.length, path)
+    writer.bytes.set(value, at)
+    return
+  }
+  const start = writer.reserve(value.length * 2, path)
+  const { bytes } = writer
+  for (let i = 0; i < value.length; i++) {
+    const high = HEX.charCodeAt(value[i]! >> 4)
+    const low = HEX.charCodeAt(value[i]! & 15)
+    bytes[start + 2 * i] = field.encoding === 'hex' ? high : TO_EBCDIC[high]!
+    bytes[start + 2 * i + 1] = field.encoding === 'hex' ? low : TO_EBCDIC[low]!
+  }
+}
+
+function unpackBytes(cursor: Cursor, field: Field, units: number, path: string): Uint8Array {
+  const start = take(cursor, wireLength(field, units), path)
+  if (field.encoding === 'binary') return cursor.bytes.slice(start, start + units)
+  const out = new Uint8Array(units)
+  for (let i = 0; i < units * 2; i++) {
+    const wire = cursor.bytes[start + i]!
+    const code = field.encoding === 'hex' ? wire : FROM_EBCDIC[wire]!
+    if (code === 0x3d) throw fieldError(path, 'is not hexadecimal')
+    out[i >> 1] = (out[i >> 1]! << 4) | nibbleOf(code, path)
+  }
+  return out
+}
+
+function unpackText(cursor: Cursor, field: Field, units: number, path: string): string {
+  if (field.encoding === 'bcd') return unpackDigits(cursor, field, units, path)
+  const start = take(cursor, units, path)
+  let text = ''
+  if (field.encoding === 'ebcdic') {
+    for (let i = 0; i < units; i++) text += String.fromCharCode(FROM_EBCDIC[cursor.bytes[start + i]!]!)
+  } else {
+    for (let i = 0; i < units; i++) text += String.fromCharCode(cursor.bytes[start + i]!)
+  }
+  return text
+}
+
+/** Units that a length indicator of `counted` stands for. */
+function unitsOf(field: Field, prefix: Prefix, counted: number, path: string): number {
+  const counts = prefix.counts ?? 'units'
+  if (counts === 'units') return counted
+  const bytes = counts === 'bytes' ? counted : counted / 2
+  if (field.encoding === 'bcd') return counts === 'nibbles' ? counted : counted * 2
+  const units = field.encoding === 'hex' || field.encoding === 'hex-ebcdic' ? bytes / 2 : bytes
+  if (!Number.isInteger(units)) throw fieldError(path, 'its length indicator counts half a unit')
+  return units
+}
+
+function countOf(field: Field, prefix: Prefix, units: number): number {
+  const counts = prefix.counts ?? 'units'
+  if (counts === 'units') return units
+  if (counts === 'nibbles' && field.encoding === 'bcd') return units
+  return counts === 'bytes' ? wireLength(field, units) : wireLength(field, units) * 2
+}
+
+/** Appends a field with its length indicator. @throws PosternError `ISO8583_INVALID` with the path */
+export function packField(writer: Writer, field: Field, value: Value, path: string): void {
+  let given = value
+  if ((typeof given === 'string') === (field.type === 'b')) {
+    throw fieldError(path, field.type === 'b' ? 'must be bytes' : 'must be text')
+  }
+  if (field.prefix === 'fixed') {
+    if (given.length < field.length && typeof given === 'string') {
+      if (field.padding === 'leftZero') given = given.padStart(field.length, '0')
+      else if (field.padding === 'rightSpace') given = given.padEnd(field.length, ' ')
+    }
+    if (given.length !== field.length) {
+      throw fieldError(path, 'has the wrong length', { length: given.length, expected: field.length })
+    }
+  } else {
+    if (given.length > field.length) {
+      throw fieldError(path, 'is too long', { length: given.length, most: field.length })
+    }
+    writePrefix(writer, field.prefix, countOf(field, field.prefix, given.length), path)
+  }
+  if (typeof given === 'string') {
+    checkContent(field, given, path)
+    packText(writer, field, given, path)
+  } else packBytes(writer, field, given, path)
+}
+
+/** Reads a field with its length indicator. @throws PosternError `ISO8583_INVALID` with the path */
+export function unpackField(cursor: Cursor, field: Field, path: string): Value {
+  let units = field.length
+  if (field.prefix !== 'fixed') {
+    units = unitsOf(field, field.prefix, readPrefix(cursor, field.prefix, path), path)
+    if (units > field.length) throw fieldError(path, 'is too long', { length: units, most: field.length })
+  }
+  if (field.type === 'b') return unpackBytes(cursor, field, units, path)
+  const text = unpackText(cursor, field, units, path)
+  checkContent(field, text, path)
+  return text
+}
