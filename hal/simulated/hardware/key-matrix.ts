@@ -7,6 +7,8 @@ import type { MachineIo } from './machine.js'
 /** Chatter of a contact ends this long after its first edge. */
 const BOUNCE_MS = 20
 const DEFAULT_HOLD_MS = 60
+/** A finger that has let go can't be back on the key sooner than this. */
+const LIFT_MS = 40
 
 /** The keypad as fingers use it. */
 export interface KeyMatrix {
@@ -17,7 +19,7 @@ export interface KeyMatrix {
   press(key: Key): Promise<void>
   /** Finger up. Resolves when the contact has come to rest. */
   release(key: Key): Promise<void>
-  /** Down, hold (60 ms unless told), up. */
+  /** Down, hold (60 ms unless told, 20 at least), up. */
   tap(key: Key, holdMs?: number): Promise<void>
   /** Contacts bounce unless switched off. */
   bounce(on: boolean): void
@@ -35,6 +37,8 @@ export function createKeyMatrix(
   const held = new Set<Key>()
   const closedContacts = new Set<Key>()
   const moving = new Map<Key, Promise<void>>()
+  const pressedMs = new Map<Key, number>()
+  const releasedMs = new Map<Key, number>()
   let bounces = true
 
   /** Contacts closed with these fingers down, ghosts included. */
@@ -72,8 +76,9 @@ export function createKeyMatrix(
   }
 
   /** One movement of one contact, edge by edge, stamped with the time it should have had. */
-  async function move(key: Key, closing: boolean): Promise<void> {
-    await moving.get(key)
+  async function move(key: Key, closing: boolean, before: Promise<void> | undefined): Promise<void> {
+    await before
+    if (closing) await until((releasedMs.get(key) ?? 0) + LIFT_MS)
     const startMs = io.clock.monotonicMs()
     const chatter: number[] = []
     if (bounces) {
@@ -81,21 +86,27 @@ export function createKeyMatrix(
       for (let at = 0; at < pairs * 2; at++) chatter.push(io.random() * BOUNCE_MS)
       chatter.sort((a, b) => a - b)
     }
-    if (closing) held.add(key)
+    if (closing) {
+      held.add(key)
+      pressedMs.set(key, startMs)
+    }
     edge(key, closing, startMs)
     for (const [at, offsetMs] of chatter.entries()) {
       await until(startMs + offsetMs)
       if (io.off.aborted) return
       edge(key, at % 2 === 0 ? !closing : closing, startMs + offsetMs)
     }
-    if (!closing) held.delete(key)
+    if (!closing) {
+      held.delete(key)
+      releasedMs.set(key, startMs + BOUNCE_MS)
+    }
     settle(key, chatter.length === 0 ? startMs : startMs + BOUNCE_MS)
     io.changed()
   }
   const until = (ms: number) =>
     io.clock.sleep(Math.max(0, ms - io.clock.monotonicMs()), io.off).catch(() => undefined)
   const chain = (key: Key, closing: boolean): Promise<void> => {
-    const movement = move(key, closing)
+    const movement = move(key, closing, moving.get(key))
     moving.set(key, movement)
     return movement
   }
@@ -111,9 +122,8 @@ export function createKeyMatrix(
       if (held.has(key)) await chain(key, false)
     },
     async tap(key, holdMs = DEFAULT_HOLD_MS) {
-      const downMs = io.clock.monotonicMs()
       await keypad.press(key)
-      await until(downMs + holdMs)
+      await until((pressedMs.get(key) ?? 0) + Math.max(holdMs, BOUNCE_MS))
       await keypad.release(key)
     },
     bounce(on) {
