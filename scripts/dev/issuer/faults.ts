@@ -1,0 +1,57 @@
+// Fault switches around any card: what people and power do to it between two commands.
+import type { VirtualCard } from '../../../hal/simulated/virtual-card.js'
+
+/** Faults that a scenario sets, and a look at what passes. Each may be changed between commands. */
+export interface CardFaults {
+  /** No answer to reset. */
+  mute: boolean
+  /** The command of this number since power-on gets no answer, nor does any after it; 1 is the first. */
+  silentFrom: number | undefined
+  /** After the command of this number was answered, the card leaves the slot: `onPulled` is called and nothing answers. */
+  pullAfter: number | undefined
+  onPulled: (() => void) | undefined
+  /** Called before each command with CLA INS P1 P2 and its number since power-on; awaited, so that power may be cut here. */
+  onCommand: ((header: Uint8Array, index: number) => void | Promise<void>) | undefined
+}
+
+/** Everything off. */
+export const noFaults = (): CardFaults => ({
+  mute: false,
+  silentFrom: undefined,
+  pullAfter: undefined,
+  onPulled: undefined,
+  onCommand: undefined,
+})
+
+/**
+ * Wraps a card with switches. `faults` is read at each command, so a scenario may set them while the card is in use.
+ * @example const faults = noFaults(); faults.pullAfter = 3; reader.insert(withFaults(card, faults))
+ */
+export function withFaults(card: VirtualCard, faults: CardFaults): VirtualCard {
+  let index = 0
+  let pulled = false
+  return {
+    powerOn() {
+      index = 0
+      pulled = false
+      return faults.mute ? undefined : card.powerOn()
+    },
+    async transmit(command) {
+      if (pulled) return undefined
+      index++
+      await faults.onCommand?.(command.slice(0, 4), index)
+      if (faults.silentFrom !== undefined && index >= faults.silentFrom) return undefined
+      const response = await card.transmit(command)
+      if (faults.pullAfter !== undefined && index >= faults.pullAfter) {
+        pulled = true
+        card.powerOff()
+        // After this answer has gone back, as a hand would do it.
+        setImmediate(() => faults.onPulled?.())
+      }
+      return response
+    },
+    powerOff() {
+      card.powerOff()
+    },
+  }
+}
