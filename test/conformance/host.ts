@@ -3,9 +3,9 @@ import { fromHex, toHex } from '../../hal/base/bytes.js'
 import * as ciphers from '../../hal/base/ciphers.js'
 import { PosternError } from '../../hal/base/errors.js'
 import { KEY_KINDS } from './host-keys.js'
+import { ISSUER_KINDS } from './issuer.js'
 import { expectResult, type Handler, type Kind, type Vector } from './vectors.js'
 
-const ISSUER = 'the issuer side of the virtual cards (scripts/dev/issuer)'
 const MONEY = 'the money issue (runtime/secure/keys)'
 
 /** A handler for `{inputs} → {expected: {result}}` of hex. */
@@ -121,7 +121,5 @@ export const HOST_KINDS: readonly Kind[] = [
     servedBy: 'the ISO 8583 codec (runtime/secure/payments/iso8583)',
   },
   ...PYEMV_TOOLS,
-  { kind: 'pyemv.*', servedBy: ISSUER },
-  { kind: 'psec.cvv.*', servedBy: ISSUER },
-  { kind: 'psec.pin.*', servedBy: ISSUER },
+  ...ISSUER_KINDS,
 ]

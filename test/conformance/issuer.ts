@@ -1,16 +1,6 @@
 // Conformance handlers of the issuer's side: cryptograms, key derivation, secure messaging, PVV, IBM 3624, CVV.
-import { ascii, concat, fromHex, toHex } from '../../hal/base/bytes.js'
-import {
-  cbcMac,
-  decryptEcb,
-  encryptCbc,
-  encryptEcb,
-  keyCheckValue,
-  oddParity,
-  padMethod1,
-  padMethod2,
-  retailMac,
-} from '../../hal/base/ciphers.js'
+import { ascii, fromHex, toHex } from '../../hal/base/bytes.js'
+import { PosternError } from '../../hal/base/errors.js'
 import { applicationCryptogram, arpcMethod1, arpcMethod2 } from '../../scripts/dev/issuer/cryptogram.js'
 import { cardVerificationValue, dynamicVerificationCode } from '../../scripts/dev/issuer/cvv.js'
 import {
@@ -28,11 +18,12 @@ import {
   newPinBlock,
   pinBlockFormat2,
 } from '../../scripts/dev/issuer/secure-messaging.js'
+import { expectResult, type Kind } from './vectors.js'
 
 type Inputs = Readonly<Record<string, unknown>>
 
 const text = (value: unknown): string => {
-  if (typeof value !== 'string') throw new TypeError('the input is not text')
+  if (typeof value !== 'string') throw new PosternError('VECTOR_INVALID', 'the input is not text')
   return value
 }
 const bytes = (value: unknown): Uint8Array => fromHex(text(value))
@@ -50,7 +41,7 @@ const whole = (mac: Uint8Array, length: unknown): string =>
 
 function choice<T>(value: unknown, table: Readonly<Record<string, T>>): T {
   const found = table[String(value)]
-  if (found === undefined) throw new TypeError('not one of the named choices')
+  if (found === undefined) throw new PosternError('VECTOR_INVALID', 'not one of the named choices')
   return found
 }
 
@@ -71,8 +62,8 @@ function ibm3624(inputs: Inputs) {
   }
 }
 
-/** Handlers by `algo` of the host vectors: each gives the `result`, or throws where the vector wants a refusal. */
-export const issuerHandlers: Readonly<Record<string, (inputs: Inputs) => string>> = {
+/** By `algo`: each gives the `result`, or throws where the vector wants a refusal. */
+const RESULTS: Readonly<Record<string, (inputs: Inputs) => string>> = {
   'pyemv.ac.generate_ac': (i) =>
     whole(
       applicationCryptogram(
@@ -134,23 +125,6 @@ export const issuerHandlers: Readonly<Record<string, (inputs: Inputs) => string>
       bytes(i['un']),
       bytes(i['atc']),
     ),
-  'pyemv.mac.mac_iso9797_3': (i) => {
-    const [key1, key2, data] = [bytes(i['key1']), bytes(i['key2']), bytes(i['data'])]
-    const padding = choice<1 | 2>(i['padding'], { 1: 1, 2: 2 })
-    // The standard's algorithm 3 takes any block cipher; ours is the one with single DES keys, so longer ones are composed.
-    const mac =
-      key1.length === 8
-        ? retailMac(concat(key1, key2), data, padding)
-        : encryptEcb('tdes', key1, decryptEcb('tdes', key2, cbcMac('tdes', key1, data, padding)))
-    return whole(mac, i['length'])
-  },
-  'pyemv.mac.pad_iso9797_1': (i) => toHex(padMethod1(bytes(i['data']), orNone(i['block_size'], Number) ?? 8)),
-  'pyemv.mac.pad_iso9797_2': (i) => toHex(padMethod2(bytes(i['data']), orNone(i['block_size'], Number) ?? 8)),
-  'pyemv.tools.key_check_digits': (i) => toHex(keyCheckValue('tdes', bytes(i['key']), Number(i['length']))),
-  'pyemv.tools.adjust_key_parity': (i) => toHex(oddParity(bytes(i['key']))),
-  'pyemv.tools.encrypt_tdes_cbc': (i) =>
-    toHex(encryptCbc('tdes', bytes(i['key']), bytes(i['iv']), bytes(i['data']))),
-  'pyemv.tools.encrypt_tdes_ecb': (i) => toHex(encryptEcb('tdes', bytes(i['key']), bytes(i['data']))),
   'psec.cvv.generate_cvv': (i) =>
     cardVerificationValue(bytes(i['cvk']), text(i['pan']), text(i['expiry']), text(i['service_code'])),
   'psec.pin.generate_visa_pvv': (i) =>
@@ -158,3 +132,9 @@ export const issuerHandlers: Readonly<Record<string, (inputs: Inputs) => string>
   'psec.pin.generate_ibm3624_pin': (i) => ibm3624Pin(ibm3624(i), text(i['offset'])),
   'psec.pin.generate_ibm3624_offset': (i) => ibm3624Offset(ibm3624(i), text(i['pin'])),
 }
+
+/** The issuer's rows of the table of kinds. */
+export const ISSUER_KINDS: readonly Kind[] = Object.entries(RESULTS).map(([kind, result]) => ({
+  kind,
+  handler: (vector) => expectResult(vector, 'result', () => result(vector.inputs)),
+}))

@@ -55,3 +55,26 @@ export function withFaults(card: VirtualCard, faults: CardFaults): VirtualCard {
     },
   }
 }
+
+/** Moments of a payment that a scenario can name. */
+export const CARD_MOMENTS = ['getProcessingOptions', 'verify', 'firstGenerateAc', 'secondGenerateAc'] as const
+export type CardMoment = (typeof CARD_MOMENTS)[number]
+
+/** An `onCommand` that calls `at` when the named moment's command has reached the card and is not yet worked. */
+export function watchMoments(at: (moment: CardMoment) => void | Promise<void>): CardFaults['onCommand'] {
+  let cryptograms = 0
+  return (header, index) => {
+    if (index === 1) cryptograms = 0
+    switch (header[1]) {
+      case 0xa8:
+        cryptograms = 0
+        return at('getProcessingOptions')
+      case 0x20:
+        return at('verify')
+      case 0xae:
+        return at(++cryptograms === 1 ? 'firstGenerateAc' : 'secondGenerateAc')
+      default:
+        return undefined
+    }
+  }
+}
