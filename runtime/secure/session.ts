@@ -6,7 +6,8 @@ import type { Log } from '../../hal/base/log.js'
 import type { Operator } from '../api/payments.js'
 import { codeMatches } from './operator-codes.js'
 import type { OperatorEntry, OperatorsDocument } from './operators-document.js'
-import type { OperatorAttempts } from './payments/journal.js'
+import type { Journal, OperatorAttempts } from './payments/journal.js'
+import type { Texts } from './payments/payment-texts.js'
 
 /** What is asked for on the secure screen, and what went wrong with the last try. */
 export interface OperatorQuestion {
@@ -51,7 +52,7 @@ export interface SessionDependencies {
   readonly prompts: OperatorPrompts
   readonly attempts: AttemptStore
   readonly beginRound: BeginRound
-  readonly text: (key: string, locale: string, params?: Record<string, string | number>) => string
+  readonly texts: Pick<Texts, 'text'>
   readonly locale: string
   readonly clock: Clock
   readonly log: Log
@@ -71,7 +72,7 @@ type Verdict =
 
 /** Makes the session: nobody is signed in. */
 export function createSession(deps: SessionDependencies): Session {
-  const { operators, prompts, attempts, text, clock, log } = deps
+  const { operators, prompts, attempts, texts, clock, log } = deps
   let operator: Operator | null = null
   let asking = false
 
@@ -83,7 +84,7 @@ export function createSession(deps: SessionDependencies): Session {
     if (leftMs > 0) {
       // A clock that was set back must not lock for longer than the lock-out itself.
       const minutes = Math.ceil(Math.min(leftMs, LOCK_OUT_MS) / 60_000)
-      return { kind: 'wrong', problem: text('session.locked', locale, { minutes }) }
+      return { kind: 'wrong', problem: texts.text(locale, 'session.locked', { minutes }) }
     }
     const failures = before.lockedUntilMs > 0 ? 1 : before.failures + 1
     const lockedUntilMs = failures >= MAX_FAILURES ? clock.nowMs() + LOCK_OUT_MS : 0
@@ -97,8 +98,8 @@ export function createSession(deps: SessionDependencies): Session {
       kind: 'wrong',
       problem:
         lockedUntilMs > 0
-          ? text('session.locked', locale, { minutes: LOCK_OUT_MS / 60_000 })
-          : text('session.wrong', locale),
+          ? texts.text(locale, 'session.locked', { minutes: LOCK_OUT_MS / 60_000 })
+          : texts.text(locale, 'session.wrong'),
     }
   }
 
@@ -151,11 +152,22 @@ export function createSession(deps: SessionDependencies): Session {
       const entry = await ask(
         { purpose: action, reason },
         ({ role }) =>
-          role === 'supervisor' ? undefined : text('session.notSupervisor', operator?.locale ?? deps.locale),
+          role === 'supervisor'
+            ? undefined
+            : texts.text(operator?.locale ?? deps.locale, 'session.notSupervisor'),
         signal,
       )
       if (entry !== undefined) log.info('session.authorised', { supervisor: entry.id, action })
       return entry?.id
     },
+  }
+}
+
+/** Keeps wrong codes in the journal, a durable step each. */
+export function journalAttempts(journal: Pick<Journal, 'attempts' | 'commit'>): AttemptStore {
+  return {
+    attempts: (operator) => journal.attempts(operator),
+    putAttempts: (operator, attempts) =>
+      journal.commit('session.attempt', (step) => step.putAttempts(operator, attempts)),
   }
 }

@@ -85,7 +85,7 @@ export function startSale(
     confirmApplication: (label, signal) => prompts.confirmApplication(label, signal),
     enterPin: (prompt, signal) => prompts.enterPin(prompt, signal),
     preferLanguages(languages) {
-      const cardLocale = languages.find((language) => deps.texts.speaks(language))
+      const cardLocale = languages.find((language) => deps.texts.languages.includes(language))
       if (cardLocale !== undefined) record = { ...record, cardLocale }
       prompts.preferLanguages(languages)
     },

@@ -1,30 +1,29 @@
 // The sentences of the payment service: a message table per language, English where a language lacks one.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { PosternError } from '../../../hal/base/errors.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 
-/** A text table: `{name}` in a text is replaced by that parameter. */
+/** Texts by language and key; `{name}` in a text is replaced by that parameter. */
 export interface Texts {
-  /** The text of `key` in the language of `locale` (`zh`, `zh-CN`). */
-  text(key: string, locale: string, params?: Readonly<Record<string, string | number>>): string
-  has(key: string): boolean
-  /** Is there a table in that language? */
-  speaks(locale: string): boolean
+  /** Two-letter codes that have texts of their own. */
+  readonly languages: readonly string[]
+  /** In a language (`zh`, `zh-CN`), English where it is lacking. @throws PosternError `TEXT_UNKNOWN` */
+  text(language: string, key: string, parameters?: Readonly<Record<string, string | number>>): string
 }
 
 type Table = Readonly<Record<string, string>>
 
-/** Puts tables of one or more languages together; `en` must be complete. */
+/** Texts from tables in memory; `en` must be complete. */
 export function createTexts(tables: Readonly<Record<string, Table>>): Texts {
   const english = tables['en'] ?? {}
   return {
-    has: (key) => Object.hasOwn(english, key),
-    speaks: (locale) => Object.hasOwn(tables, locale.slice(0, 2)),
-    text(key, locale, params = {}) {
-      const table = tables[locale.slice(0, 2)] ?? english
-      const text = Object.hasOwn(table, key) ? table[key]! : (english[key] ?? key)
-      return text.replace(/\{([a-zA-Z]+)\}/g, (whole, name: string) =>
-        Object.hasOwn(params, name) ? String(params[name]) : whole,
+    languages: Object.keys(tables),
+    text(language, key, parameters = {}) {
+      const text = tables[language.slice(0, 2)]?.[key] ?? english[key]
+      if (text === undefined) throw new PosternError('TEXT_UNKNOWN', `no text for ${key}`, { key })
+      return text.replace(/\{(\w+)\}/g, (whole, name: string) =>
+        Object.hasOwn(parameters, name) ? String(parameters[name]) : whole,
       )
     },
   }

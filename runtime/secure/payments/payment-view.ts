@@ -1,4 +1,5 @@
 // A payment as the open world may see it: outcome, code, a sentence, and the facts for its receipt.
+import { isPosternError } from '../../../hal/base/errors.js'
 import { type MoneyJson, money, moneyToJson } from '../../../hal/base/money.js'
 import type { PaymentOutcome, PaymentView, ReceiptFacts } from '../../api/payments.js'
 import type { MerchantDocument } from './merchant-document.js'
@@ -82,8 +83,14 @@ const number6 = (value: number) => String(value).padStart(6, '0')
 
 export function createViews(merchant: MerchantDocument, texts: Texts): Views {
   function sentence(outcome: PaymentOutcome, code: string | undefined, locale: string): string {
-    const particular = `payment.${outcome}.${code}`
-    return texts.text(code !== undefined && texts.has(particular) ? particular : `payment.${outcome}`, locale)
+    const general = `payment.${outcome}`
+    if (code === undefined) return texts.text(locale, general)
+    try {
+      return texts.text(locale, `${general}.${code}`)
+    } catch (error) {
+      if (!isPosternError(error, 'TEXT_UNKNOWN')) throw error
+      return texts.text(locale, general)
+    }
   }
 
   function codeOf(record: PaymentRecord): string | undefined {

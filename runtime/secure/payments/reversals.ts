@@ -92,7 +92,7 @@ export function createReversals(deps: Needs): Reversals {
     if (stuck) {
       deps.onChanged()
       deps.onNotice(
-        deps.texts.text('reversal.stuck', record.locale, {
+        deps.texts.text(record.locale, 'reversal.stuck', {
           reference: record.reference,
           amount: formatMoney(amountOf(record)),
         }),

@@ -109,7 +109,7 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
 
   function unresolvedInWords(round: RoundRecord): string[] {
     return unresolvedOf(journal.paymentsOfRound(round.id)).map((payment) =>
-      texts.text('round.unresolved', localeHere(), {
+      texts.text(localeHere(), 'round.unresolved', {
         reference: payment.reference,
         amount: formatMoney(amountOf(payment), true),
       }),
@@ -140,7 +140,7 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
       }
       if (round.operator === operator.id || operator.role === 'supervisor') return undefined
       if (journal.paymentsOfRound(round.id).some(({ state }) => state !== 'CANCELLED'))
-        return texts.text('session.otherRound', operator.locale, { name: round.operatorName })
+        return texts.text(operator.locale, 'session.otherRound', { name: round.operatorName })
       journal.commit('round.open', (step) => {
         finish(round, { agreement: 'notCompared', differences: [] }, step)
         return fresh(operator, step)
@@ -197,7 +197,7 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
         log.info('round.compared', { round: round.id, agreement: comparison.agreement })
         if (comparison.agreement === 'differs')
           deps.onNotice(
-            texts.text('round.differsLater', merchant.locale, {
+            texts.text(merchant.locale, 'round.differsLater', {
               name: round.operatorName,
               differences: comparison.differences.join(' '),
             }),

@@ -72,14 +72,14 @@ export function differencesInWords(
   texts: Texts,
   locale: string,
 ): string[] {
-  if (host === undefined) return [texts.text('round.differs', locale)]
+  if (host === undefined) return [texts.text(locale, 'round.differs')]
   const amount = (minor: string) => formatMoney(money(BigInt(minor), currency), true)
   const words: string[] = []
   for (const kind of ['sales', 'voids'] as const) {
     const minor = kind === 'sales' ? 'salesMinor' : 'voidsMinor'
     if (ours[kind] === host[kind] && ours[minor] === host[minor]) continue
     words.push(
-      texts.text(`round.differs.${kind}`, locale, {
+      texts.text(locale, `round.differs.${kind}`, {
         ours: ours[kind],
         oursAmount: amount(ours[minor]),
         theirs: host[kind],
@@ -87,5 +87,5 @@ export function differencesInWords(
       }),
     )
   }
-  return words.length > 0 ? words : [texts.text('round.differs', locale)]
+  return words.length > 0 ? words : [texts.text(locale, 'round.differs')]
 }
