@@ -31,6 +31,8 @@ export interface Surroundings {
   worlds: Readonly<Record<string, string>>
   missing: readonly string[]
   links: readonly { readonly label: string; readonly href: string }[]
+  /** Codes to hold before the scanner: the parcels' waybills. */
+  labels: readonly { readonly text: string; readonly label: string }[]
 }
 
 /** Everything but pixels and paper, as one JSON object. */
@@ -52,7 +54,7 @@ export function stateOf(handheld: Handheld, surroundings: Surroundings) {
     power: hardware.power.reading(),
     scanner: { lit: hardware.scanner.lit() },
     printer: { faults: machine.faults(), dots: machine.dots },
-    detached: Object.keys(FAULTS).length === 0 ? [] : DEVICES.filter((device) => !hardware.attached(device)),
+    detached: DEVICES.filter((device) => !hardware.attached(device)),
     ...surroundings,
   }
 }
