@@ -49,7 +49,7 @@ function checkNode() {
 
 /** The packages of `names` that are not installed; undefined where this is not a Debian system. */
 function missingPackages(names) {
-  const asked = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Abbrev}\n', ...names], {
+  const asked = spawnSync('dpkg-query', ['-W', `--showformat=${'$'}{Package} ${'$'}{db:Status-Abbrev}\n`, ...names], {
     encoding: 'utf8',
   })
   if (asked.error) return undefined

@@ -7,22 +7,10 @@ import { EscposMachine, PRINTER_FAULTS, type PrinterFault } from '../../../hal/s
 import { machineSocket } from '../../../hal/simulated/escpos-machine-port.js'
 import { createSimulatedHardware, type SimulatedHardware } from '../../../hal/simulated/hardware.js'
 import type { VirtualCard } from '../../../hal/simulated/virtual-card.js'
+import type { Deck } from '../issuer/deck.js'
 import type { Action, CutMoment } from './action.js'
 import { createPaperText, type PaperText } from './paper-text.js'
 import { createPowerCut } from './power-cut.js'
-
-/** The cards on the table. */
-export interface Cards {
-  list(): readonly {
-    readonly id: string
-    readonly label: string
-    readonly description: string
-    readonly colour: string
-    readonly pinHint: string
-  }[]
-  /** @throws PosternError naming the cards that there are */
-  card(id: string): VirtualCard
-}
 
 /** Where a card goes: the simulated slot, or a virtual PC/SC reader. */
 export interface Slot {
@@ -31,7 +19,7 @@ export interface Slot {
 }
 
 export interface HandheldOptions {
-  readonly cards: Cards
+  readonly cards: Deck
   readonly display?: DisplayCapabilities
   /** Replaces the slot of the simulated reader. */
   readonly slot?: Slot
@@ -51,7 +39,7 @@ export interface Handheld {
   readonly hardware: SimulatedHardware
   readonly machine: EscposMachine
   readonly paperText: PaperText
-  readonly cards: Cards
+  readonly cards: Deck
   /** The card in the slot by its id. */
   inserted(): string | undefined
   powered(): boolean

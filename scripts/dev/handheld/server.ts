@@ -48,7 +48,7 @@ export function stateOf(handheld: Handheld, surroundings: Surroundings) {
     lights: hardware.indicators.lights(),
     tone: hardware.indicators.sounding() ?? null,
     inserted: handheld.inserted() ?? null,
-    cards: handheld.cards.list(),
+    cards: handheld.cards.cards,
     keys: hardware.keypad.keys,
     network: hardware.network.online(),
     power: hardware.power.reading(),

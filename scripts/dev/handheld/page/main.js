@@ -3,7 +3,11 @@ const $ = (id) => document.getElementById(id)
 let state = {}
 
 async function act(action) {
-  const response = await fetch('api/do', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(action) })
+  const response = await fetch('api/do', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(action),
+  })
   if (!response.ok) say((await response.json()).error, true)
 }
 
@@ -24,13 +28,38 @@ async function unpack(base64) {
 
 // Keypad: [key, label, class], four to a row.
 const LAYOUT = [
-  ['soft1', '▁', 'soft'], ['up', '▲', 'move'], ['down', '▼', 'move'], ['soft2', '▁', 'soft'],
-  ['1', '1'], ['2', '2'], ['3', '3'], ['cancel', '✕', 'cancel'],
-  ['4', '4'], ['5', '5'], ['6', '6'], ['clear', '←', 'clear'],
-  ['7', '7'], ['8', '8'], ['9', '9'], ['enter', '○', 'enter'],
-  ['00', '00'], ['0', '0'], ['menu', '≡', 'soft'], ['scan', '⌗', 'soft'],
+  ['soft1', '▁', 'soft'],
+  ['up', '▲', 'move'],
+  ['down', '▼', 'move'],
+  ['soft2', '▁', 'soft'],
+  ['1', '1'],
+  ['2', '2'],
+  ['3', '3'],
+  ['cancel', '✕', 'cancel'],
+  ['4', '4'],
+  ['5', '5'],
+  ['6', '6'],
+  ['clear', '←', 'clear'],
+  ['7', '7'],
+  ['8', '8'],
+  ['9', '9'],
+  ['enter', '○', 'enter'],
+  ['00', '00'],
+  ['0', '0'],
+  ['menu', '≡', 'soft'],
+  ['scan', '⌗', 'soft'],
 ]
-const NAMES = { soft1: 'Left key', soft2: 'Right key', cancel: 'Cancel', clear: 'Correct', enter: 'Confirm', scan: 'Scan', menu: 'Menu', up: 'Up', down: 'Down' }
+const NAMES = {
+  soft1: 'Left key',
+  soft2: 'Right key',
+  cancel: 'Cancel',
+  clear: 'Correct',
+  enter: 'Confirm',
+  scan: 'Scan',
+  menu: 'Menu',
+  up: 'Up',
+  down: 'Down',
+}
 for (const [key, label, kind] of LAYOUT) {
   const button = document.createElement('button')
   button.type = 'button'
@@ -54,9 +83,29 @@ function press(key) {
 /** One finger: presses go one after another, as fast as they come. */
 let queue = Promise.resolve()
 
-const KEYBOARD = { Enter: 'enter', Backspace: 'clear', Delete: 'clear', Escape: 'cancel', ArrowUp: 'up', ArrowDown: 'down', ArrowLeft: 'left', ArrowRight: 'right', F1: 'soft1', F2: 'soft2', F3: 'menu', F4: 'scan' }
+const KEYBOARD = {
+  Enter: 'enter',
+  Backspace: 'clear',
+  Delete: 'clear',
+  Escape: 'cancel',
+  ArrowUp: 'up',
+  ArrowDown: 'down',
+  ArrowLeft: 'left',
+  ArrowRight: 'right',
+  F1: 'soft1',
+  F2: 'soft2',
+  F3: 'menu',
+  F4: 'scan',
+}
 addEventListener('keydown', (event) => {
-  if (event.target instanceof HTMLInputElement || event.target instanceof HTMLSelectElement || event.ctrlKey || event.metaKey || event.altKey) return
+  if (
+    event.target instanceof HTMLInputElement ||
+    event.target instanceof HTMLSelectElement ||
+    event.ctrlKey ||
+    event.metaKey ||
+    event.altKey
+  )
+    return
   const key = /^[0-9]$/.test(event.key) ? event.key : KEYBOARD[event.key]
   if (key === undefined) return
   event.preventDefault()
@@ -79,12 +128,14 @@ function cardElement(card, seated) {
   if (card.pinHint && !seated) {
     const pin = document.createElement('small')
     pin.className = 'pin'
-    pin.textContent = card.pinHint
+    pin.textContent = `PIN ${card.pinHint}`
     element.append(pin)
   }
   element.draggable = !seated
   element.addEventListener('dragstart', (event) => event.dataTransfer.setData('text/plain', card.id))
-  element.addEventListener('click', () => act(state.inserted === card.id ? { pull: true } : { insert: card.id }))
+  element.addEventListener('click', () =>
+    act(state.inserted === card.id ? { pull: true } : { insert: card.id }),
+  )
   return element
 }
 $('slot').addEventListener('dragover', (event) => {
@@ -176,7 +227,15 @@ function sound(steps) {
 }
 
 // State.
-const FAULT_NAMES = { paperOut: 'Paper out', paperLow: 'Paper low', coverOpen: 'Cover open', headHot: 'Head too hot', jam: 'Paper jam', slow: 'Slow', silent: 'Switched off' }
+const FAULT_NAMES = {
+  paperOut: 'Paper out',
+  paperLow: 'Paper low',
+  coverOpen: 'Cover open',
+  headHot: 'Head too hot',
+  jam: 'Paper jam',
+  slow: 'Slow',
+  silent: 'Switched off',
+}
 const MOMENT_NAMES = {
   getProcessingOptions: 'when the card is opened',
   verify: 'when the card checks the PIN',
@@ -184,7 +243,15 @@ const MOMENT_NAMES = {
   secondGenerateAc: 'between approval and second cryptogram',
   afterSecondGenerateAc: 'after the second cryptogram',
 }
-const DEVICE_NAMES = { 'chip-card-reader': 'Card reader', keypad: 'Keypad', display: 'Display', indicators: 'Lights', printer: 'Printer', scanner: 'Scanner', power: 'Power gauge' }
+const DEVICE_NAMES = {
+  'chip-card-reader': 'Card reader',
+  keypad: 'Keypad',
+  display: 'Display',
+  indicators: 'Lights',
+  printer: 'Printer',
+  scanner: 'Scanner',
+  power: 'Power gauge',
+}
 let drawnCards = ''
 let lastTone = 'null'
 function showState(next) {
@@ -198,7 +265,10 @@ function showState(next) {
   $('batteryOut').textContent = `${Math.round(state.power.percent)} %`
   $('armed').textContent = state.cutArmed ? `armed: ${MOMENT_NAMES[state.cutArmed]}` : ''
   const worlds = Object.entries(state.worlds ?? {}).map(([name, what]) => `${name} ${what}`)
-  $('worlds').textContent = [...worlds, ...(state.missing ?? []).map((text) => `Missing here: ${text}.`)].join(' · ')
+  $('worlds').textContent = [
+    ...worlds,
+    ...(state.missing ?? []).map((text) => `Missing here: ${text}.`),
+  ].join(' · ')
   const cards = JSON.stringify([state.inserted, state.cards.length])
   if (cards !== drawnCards) {
     drawnCards = cards
@@ -206,8 +276,10 @@ function showState(next) {
     const seated = state.cards.find((card) => card.id === state.inserted)
     $('seated').replaceChildren(...(seated ? [cardElement(seated, true)] : []))
   }
-  for (const box of document.querySelectorAll('[data-fault]')) box.checked = state.printer.faults.includes(box.dataset.fault)
-  for (const box of document.querySelectorAll('[data-device]')) box.checked = state.detached.includes(box.dataset.device)
+  for (const box of document.querySelectorAll('[data-fault]'))
+    box.checked = state.printer.faults.includes(box.dataset.fault)
+  for (const box of document.querySelectorAll('[data-device]'))
+    box.checked = state.detached.includes(box.dataset.device)
   const tone = JSON.stringify(state.tone)
   if (tone !== lastTone) sound(state.tone)
   lastTone = tone
@@ -215,16 +287,31 @@ function showState(next) {
   if ($('links').dataset.links !== links) {
     $('links').dataset.links = links
     $('links').replaceChildren(
-      ...(state.links ?? []).map(({ label, href }) => Object.assign(document.createElement('a'), { textContent: label, href, target: '_blank', rel: 'noopener' })),
+      ...(state.links ?? []).map(({ label, href }) =>
+        Object.assign(document.createElement('a'), {
+          textContent: label,
+          href,
+          target: '_blank',
+          rel: 'noopener',
+        }),
+      ),
     )
   }
   const labels = JSON.stringify(state.labels ?? [])
   if ($('chips').dataset.labels !== labels) {
     $('chips').dataset.labels = labels
-    $('labels').replaceChildren(...(state.labels ?? []).map(({ text, label }) => Object.assign(document.createElement('option'), { value: text, label })))
+    $('labels').replaceChildren(
+      ...(state.labels ?? []).map(({ text, label }) =>
+        Object.assign(document.createElement('option'), { value: text, label }),
+      ),
+    )
     $('chips').replaceChildren(
       ...(state.labels ?? []).map(({ text, label }) => {
-        const chip = Object.assign(document.createElement('button'), { type: 'button', textContent: text, title: label })
+        const chip = Object.assign(document.createElement('button'), {
+          type: 'button',
+          textContent: text,
+          title: label,
+        })
         chip.addEventListener('click', () => act({ scan: text }))
         return chip
       }),
@@ -242,12 +329,27 @@ function showCatalogue({ printerFaults, cutMoments, devices }) {
     return row
   }
   $('printer').replaceChildren(
-    ...printerFaults.map((fault) => toggle('fault', fault, FAULT_NAMES[fault] ?? fault, (on) => act({ fault: { name: 'printer', args: { fault, on } } }))),
+    ...printerFaults.map((fault) =>
+      toggle('fault', fault, FAULT_NAMES[fault] ?? fault, (on) =>
+        act({ fault: { name: 'printer', args: { fault, on } } }),
+      ),
+    ),
   )
   $('devices').replaceChildren(
-    ...devices.map((device) => toggle('device', device, `${DEVICE_NAMES[device] ?? device} lost`, (on) => act({ fault: { name: on ? 'detach' : 'attach', args: { device } } }))),
+    ...devices.map((device) =>
+      toggle('device', device, `${DEVICE_NAMES[device] ?? device} lost`, (on) =>
+        act({ fault: { name: on ? 'detach' : 'attach', args: { device } } }),
+      ),
+    ),
   )
-  $('moment').replaceChildren(...cutMoments.map((moment) => Object.assign(document.createElement('option'), { value: moment, textContent: MOMENT_NAMES[moment] ?? moment })))
+  $('moment').replaceChildren(
+    ...cutMoments.map((moment) =>
+      Object.assign(document.createElement('option'), {
+        value: moment,
+        textContent: MOMENT_NAMES[moment] ?? moment,
+      }),
+    ),
+  )
 }
 
 $('scan').addEventListener('submit', (event) => {
@@ -256,17 +358,26 @@ $('scan').addEventListener('submit', (event) => {
   $('code').value = ''
 })
 $('network').addEventListener('change', () => act({ network: $('network').checked ? 'on' : 'off' }))
-$('battery').addEventListener('change', () => act({ fault: { name: 'battery', args: { percent: Number($('battery').value), source: 'battery' } } }))
+$('battery').addEventListener('change', () =>
+  act({ fault: { name: 'battery', args: { percent: Number($('battery').value), source: 'battery' } } }),
+)
 $('cut').addEventListener('click', () => act({ power: 'cut' }))
 $('on').addEventListener('click', () => act({ power: 'on' }))
 $('arm').addEventListener('click', () => act({ power: { cutAt: $('moment').value } }))
-$('pullArm').addEventListener('click', () => act({ fault: { name: 'cardPulledAfter', args: { commands: Number($('pullAfter').value) } } }))
-$('slowSet').addEventListener('click', () => act({ fault: { name: 'slowWire', args: { ms: Number($('slow').value) } } }))
+$('pullArm').addEventListener('click', () =>
+  act({ fault: { name: 'cardPulledAfter', args: { commands: Number($('pullAfter').value) } } }),
+)
+$('slowSet').addEventListener('click', () =>
+  act({ fault: { name: 'slowWire', args: { ms: Number($('slow').value) } } }),
+)
 $('tear').addEventListener('click', () => act({ tear: true }).then(tearPaper))
 $('save').addEventListener('click', () => {
   if (paperRows === 0) return say('There is no paper out yet.')
   $('paper').toBlob((blob) => {
-    const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: 'receipt.png' })
+    const link = Object.assign(document.createElement('a'), {
+      href: URL.createObjectURL(blob),
+      download: 'receipt.png',
+    })
     link.click()
     setTimeout(() => URL.revokeObjectURL(link.href), 1000)
   })
@@ -275,7 +386,11 @@ $('save').addEventListener('click', () => {
 function listen() {
   const events = new EventSource('api/events')
   let order = Promise.resolve()
-  const inOrder = (name, handle) => events.addEventListener(name, ({ data }) => (order = order.then(() => handle(JSON.parse(data))).catch(console.error)))
+  const inOrder = (name, handle) =>
+    events.addEventListener(
+      name,
+      ({ data }) => (order = order.then(() => handle(JSON.parse(data))).catch(console.error)),
+    )
   inOrder('catalogue', (catalogue) => {
     tearPaper()
     showCatalogue(catalogue)
