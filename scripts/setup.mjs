@@ -49,7 +49,9 @@ function checkNode() {
 
 /** The packages of `names` that are not installed; undefined where this is not a Debian system. */
 function missingPackages(names) {
-  const asked = spawnSync('dpkg-query', ['-W', `--showformat=${'$'}{Package} ${'$'}{db:Status-Abbrev}\n`, ...names], {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholders
+  const format = '${Package} ${db:Status-Abbrev}\n'
+  const asked = spawnSync('dpkg-query', ['-W', '-f', format, ...names], {
     encoding: 'utf8',
   })
   if (asked.error) return undefined
