@@ -1,0 +1,28 @@
+// Where keys lie when the power is off: one interface for its backends, a record a key set.
+
+/** A record as it was read. */
+export interface StoredSecret {
+  /** Owned and erased by the caller. */
+  readonly secret: Uint8Array
+  /** Counts the writes of this record, from 1. */
+  readonly generation: number
+  /**
+   * True where the newest generation was lost (power cut, damaged file) and this is the one before it. Whoever keeps a
+   * counter here must then skip what the lost generation may have used.
+   */
+  readonly behind: boolean
+}
+
+/**
+ * Keeps secrets sealed. For the backend's author: `write` is durable when it resolves and replaces the record whole or
+ * not at all; a record is bound to its name; whatever was altered or is sealed under another secret is refused, never
+ * returned. Names are 1 to 32 of `a-z`, `0-9` and `-`; a secret has at most 4 KiB.
+ */
+export interface KeyStore {
+  /** Undefined where the record was never written. @throws PosternError `KEY_STORE_REFUSED`, `KEY_STORE_DAMAGED` */
+  read(name: string): Promise<StoredSecret | undefined>
+  /** @throws PosternError `KEY_STORE_FAILED` with the system's error as its cause; the record is then as it was */
+  write(name: string, secret: Uint8Array): Promise<void>
+  /** Erases what is held in memory; the store is not usable after. */
+  close(): void
+}
