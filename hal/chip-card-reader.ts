@@ -13,7 +13,10 @@ export interface ChipCardReaderCapabilities {
 /**
  * A powered card. `transmit` sends one command APDU (4 to 261 bytes) and resolves with the response APDU
  * (2 to 258 bytes, status words last), or with what happened to the card. It never retries and never interprets
- * status words: 61xx and 6Cxx are the caller's.
+ * status words: 61xx and 6Cxx are the caller's. One command at a time.
+ *
+ * After `removed` or `timeout` every further `transmit` says the same. An aborted command ends the session too, as its
+ * answer would be lost: `transmit` then rejects with `DEVICE_CLOSED`, as after `release`; power on again.
  */
 export interface ChipCardSession {
   /** Answer to reset, 2 to 33 bytes. */
@@ -41,7 +44,9 @@ export type PowerOnOutcome =
 
 /**
  * A slot. A card that was inserted before the driver started is seen. Removal during `transmit` wins over any answer
- * that arrives later. At most one session at a time.
+ * that arrives later. At most one session at a time: `powerOn` while one lives is refused with `DEVICE_BUSY`. The two
+ * waits may run beside each other and beside a session. A card that left and came back while nobody looked has been
+ * removed: the old session says so, and a `waitForRemoval` under way resolves.
  */
 export interface ChipCardReader extends Device<ChipCardReaderState> {
   readonly deviceClass: 'chip-card-reader'
