@@ -1,8 +1,9 @@
 // What each ESC/POS command does to the printer: one row a command, by its name in the reference.
 // Epson ESC/POS Command Reference. Commands without a row are read over and counted, as small printers do.
 import { type Bitmap, blankBitmap, enlarge } from '../base/bitmap.js'
+import { code128Modules, code128Text } from '../base/code128.js'
+import { qrModules } from '../base/qr-modules.js'
 import { codePageUpperHalf } from './escpos-code-pages.js'
-import { code128Modules, code128Text, qrModules } from './escpos-symbols.js'
 import { DEFAULT_STYLE, type TextStyle, type Typesetter } from './escpos-typesetter.js'
 
 /** What the mechanism has to do, in order. */
@@ -77,6 +78,9 @@ function putBarcode(memory: PrinterMemory, args: Uint8Array): void {
   if (memory.barcode.text & 2) text()
 }
 
+/** Error correction by the parameter of function 169: 48 L, 49 M, 50 Q, 51 H. */
+const QR_LEVELS = ['low', 'medium', 'quartile', 'high'] as const
+
 /** `GS ( k pL pH cn fn …`: cn 49 is QR; functions 167, 169, 180, 181. */
 function twoDimensional(memory: PrinterMemory, args: Uint8Array): void {
   const [kind, , , cn, fn, value = 0] = args
@@ -85,7 +89,8 @@ function twoDimensional(memory: PrinterMemory, args: Uint8Array): void {
   else if (fn === 69) memory.qr.level = value
   else if (fn === 80) memory.qr.data = args.slice(6)
   else if (fn === 81) {
-    const modules = qrModules(memory.qr.data, memory.qr.level)
+    const level = QR_LEVELS[memory.qr.level - 48] ?? 'low'
+    const modules = qrModules(new TextDecoder().decode(memory.qr.data), level)
     if (modules === undefined) return memory.refuse('QR data too long')
     const symbol = blankBitmap(modules.length, modules.length)
     for (const [y, row] of modules.entries())

@@ -1,6 +1,4 @@
-// Barcodes and QR codes as the printer's firmware draws them: ESC/POS parameters to black and white modules.
-// CODE128: ISO/IEC 15417 table 1. QR: ISO/IEC 18004 by the `qr` library.
-import encodeQR from 'qr'
+// CODE128 symbols (ISO/IEC 15417) from and to the data of ESC/POS `GS k 73`: drawn by printers and by receipts' previews.
 
 /** Bar and space widths of the symbol characters 0 to 105, and of stop. ISO/IEC 15417 table 1 */
 const PATTERNS = (
@@ -63,6 +61,37 @@ export function code128Modules(data: Uint8Array): Uint8Array | undefined {
   return Uint8Array.from(modules)
 }
 
+/**
+ * `GS k 73` data for printable ASCII: code set C for runs of four digits or more, B for the rest.
+ * @example code128Data('AB123456') // {BAB{C, then the numbers 12 34 56
+ */
+export function code128Data(text: string): Uint8Array {
+  const out: number[] = []
+  let set = ''
+  const choose = (next: 'B' | 'C') => {
+    if (set !== next) out.push(0x7b, next.charCodeAt(0))
+    set = next
+  }
+  for (let at = 0; at < text.length; ) {
+    const digits = /^\d*/.exec(text.slice(at))![0].length
+    if (digits >= 4 || (digits >= 2 && digits === text.length)) {
+      // An odd run leaves its first digit in set B.
+      if (digits % 2 === 1) {
+        choose('B')
+        out.push(text.charCodeAt(at++))
+      }
+      choose('C')
+      for (const end = at + digits - (digits % 2); at < end; at += 2) out.push(Number(text.slice(at, at + 2)))
+      continue
+    }
+    choose('B')
+    const code = text.charCodeAt(at++)
+    out.push(code)
+    if (code === 0x7b) out.push(code)
+  }
+  return Uint8Array.from(out)
+}
+
 /** The text under a CODE128 symbol: its data without code set marks. */
 export function code128Text(data: Uint8Array): string {
   let text = ''
@@ -76,16 +105,4 @@ export function code128Text(data: Uint8Array): string {
     text += set === 'C' ? String(data[i]).padStart(2, '0') : String.fromCharCode(data[i]!)
   }
   return text
-}
-
-/** Error correction by the parameter of `GS ( k` function 169: 48 L, 49 M, 50 Q, 51 H. */
-const QR_LEVELS = ['low', 'medium', 'quartile', 'high'] as const
-
-/** The modules of a QR code, row by row without quiet zone; undefined where the data does not fit. */
-export function qrModules(data: Uint8Array, level: number): boolean[][] | undefined {
-  try {
-    return encodeQR(new TextDecoder().decode(data), 'raw', { ecc: QR_LEVELS[level - 48] ?? 'low', border: 0 })
-  } catch {
-    return undefined
-  }
 }

@@ -1,0 +1,275 @@
+// Receipts: what must be on them, how they fit the paper, and that the printer prints what was meant.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { systemClock } from '../../../hal/base/clock.js'
+import { loadFont } from '../../../hal/base/font/font.js'
+import { silentLog } from '../../../hal/base/log.js'
+import { packageRoot } from '../../../hal/base/package-root.js'
+import { pngOfRows } from '../../../hal/base/png.js'
+import { cutJob } from '../../../hal/drivers/escpos/cut-job.js'
+import { PRINTER_PROFILES } from '../../../hal/drivers/escpos/profiles.js'
+import { EscposMachine } from '../../../hal/simulated/escpos-machine.js'
+import { checker } from '../../../runtime/api/contract.js'
+import { ReceiptFacts } from '../../../runtime/api/payments.js'
+import { PrintDocument } from '../../../runtime/api/print-document.js'
+import { encodeDocument } from '../../../runtime/open/receipts/encode.js'
+import { createPrintService } from '../../../runtime/open/receipts/print-service.js'
+import { receiptDocument } from '../../../runtime/open/receipts/receipt-document.js'
+import { loadReceiptTexts } from '../../../runtime/open/receipts/receipt-texts.js'
+import { documentPng, plainLines } from '../../../runtime/open/receipts/render.js'
+import { printerBench } from '../../hal/drivers/escpos-bench.js'
+
+const font = loadFont()
+const texts = loadReceiptTexts()
+const NARROW = PRINTER_PROFILES['58mm'].capabilities
+
+const FACTS: ReceiptFacts = {
+  merchant: {
+    name: 'Café Müller Couriers',
+    address: ['12 Harbour Street', 'Dublin 2'],
+    merchantId: '000000012345678',
+    terminalId: 'T0000042',
+  },
+  type: 'sale',
+  outcome: 'approved',
+  amount: { minor: '4250', currency: 'EUR' },
+  at: '2026-11-22T05:30:11+00:00',
+  reference: 'PX-2026-000183',
+  operator: '1042',
+  stan: '000017',
+  receiptNumber: '000009',
+  responseCode: '00',
+  authorisationCode: 'A1B2C3',
+  card: {
+    label: 'TESTCARD CREDIT',
+    aid: 'A0000009991010',
+    panLast4: '4242',
+    panSequence: '01',
+    entryMode: 'chip',
+    cvm: 'pin',
+    cryptogram: '9F26AA55AA55AA55',
+    cryptogramType: 'TC',
+    tvr: '0000008000',
+    tsi: 'E800',
+    atc: '0042',
+  },
+}
+const CHINESE: ReceiptFacts = {
+  ...FACTS,
+  merchant: { ...FACTS.merchant, name: '顺达快递', address: ['上海市浦东新区世纪大道100号'] },
+  amount: { minor: '12800', currency: 'CNY' },
+  card: { ...FACTS.card!, label: '测试信用卡', cvm: 'signature' },
+}
+
+/** Where pictures go for people to look at: CI keeps none, a developer finds them in .postern. */
+const PICTURES = join(packageRoot, '.postern', 'test-receipts')
+const keep = (name: string, png: Uint8Array) => {
+  mkdirSync(PICTURES, { recursive: true })
+  writeFileSync(join(PICTURES, name), png)
+}
+
+/** What a machine of that head prints of these bytes. */
+async function onPaper(
+  bytes: Uint8Array,
+  dots: number,
+): Promise<{ machine: EscposMachine; rows: readonly Uint8Array[] }> {
+  const machine = new EscposMachine({
+    clock: systemClock,
+    glyphs: font,
+    dots,
+    rowsPerSecond: 1e9,
+    bufferBytes: 1 << 20,
+  })
+  const done = new Promise<void>((resolve) => {
+    machine.on((event) => {
+      if (event.type === 'transmit') resolve()
+    })
+  })
+  machine.receive(bytes)
+  machine.receive(Uint8Array.of(0x1d, 0x72, 1))
+  await done
+  machine.close()
+  return { machine, rows: machine.paper() }
+}
+
+t.test('an approved receipt says everything that it must', async (t) => {
+  t.equal(checker(ReceiptFacts)(FACTS), undefined)
+  const document = receiptDocument(FACTS, { copy: 'customer', locale: 'en', reprint: false }, texts)
+  t.equal(checker(PrintDocument)(document), undefined)
+  const lines = plainLines(document)
+  const all = lines.join('\n')
+  for (const needed of [
+    'Café Müller Couriers',
+    '12 Harbour Street',
+    '000000012345678',
+    'T0000042',
+    '2026-11-22',
+    '05:30:11',
+    'SALE',
+    'EUR 42.50',
+    'A0000009991010',
+    'TESTCARD CREDIT',
+    '**** **** **** 4242',
+    'Verified by PIN',
+    'A1B2C3',
+    'Chip',
+    'CUSTOMER COPY',
+    '000009',
+    '000017',
+    '1042',
+    'PX-2026-000183',
+    '9F26AA55AA55AA55',
+    '0000008000',
+  ])
+    t.match(all, needed)
+  t.notMatch(all, 'REPRINT')
+  t.ok(
+    lines.every((line) => [...line].length <= 32),
+    'fits 32 columns',
+  )
+})
+
+t.test('copies, signature, reprint, decline, void and reversal say what they are', async (t) => {
+  const say = (facts: ReceiptFacts, copy: 'customer' | 'merchant', reprint = false) =>
+    plainLines(receiptDocument(facts, { copy, locale: 'en', reprint }, texts)).join('\n')
+  const signed = { ...FACTS, card: { ...FACTS.card!, cvm: 'signature' as const } }
+  t.match(say(signed, 'merchant'), '____________')
+  t.notMatch(say(signed, 'customer'), '____________')
+  t.match(say(FACTS, 'merchant', true), '*** REPRINT ***')
+  const declined = say(
+    { ...FACTS, outcome: 'declined', reason: 'Not enough money on the account', responseCode: '51' },
+    'customer',
+  )
+  t.match(declined, 'DECLINED')
+  t.match(declined.replace(/\s+/g, ' '), 'Reason: Not enough money on the account')
+  t.match(declined, 'Nothing was taken')
+  t.match(say({ ...FACTS, outcome: 'declined' }, 'customer').replace(/\s+/g, ' '), 'by the card or its bank')
+  t.match(say({ ...FACTS, type: 'void' }, 'customer'), 'VOID OF A SALE')
+  t.match(say({ ...FACTS, outcome: 'reversed' }, 'customer').replace(/\s+/g, ' '), 'taken back')
+  const { card: _card, ...cash } = FACTS
+  t.notMatch(say(cash, 'customer'), '****')
+  t.match(
+    plainLines(receiptDocument(FACTS, { copy: 'customer', locale: 'zh-CN', reprint: false }, texts)).join(),
+    '交易成功',
+  )
+  t.match(
+    plainLines(receiptDocument(FACTS, { copy: 'customer', locale: 'sw', reprint: false }, texts)).join(),
+    'APPROVED',
+  )
+})
+
+t.test('the printer prints the receipt as the preview shows it', async (t) => {
+  for (const [name, facts, locale, copy] of [
+    ['en', FACTS, 'en', 'customer'],
+    ['zh', CHINESE, 'zh', 'merchant'],
+    [
+      'declined',
+      { ...FACTS, outcome: 'declined', reason: 'Not enough money on the account' },
+      'en',
+      'customer',
+    ],
+  ] as const) {
+    const document = receiptDocument(facts, { copy, locale, reprint: false }, texts)
+    for (const profile of ['58mm', '80mm', '58mm-raster'] as const) {
+      const { capabilities } = PRINTER_PROFILES[profile]
+      const bytes = encodeDocument(document, capabilities, font)
+      t.doesNotThrow(() => cutJob(bytes, 512), 'the driver can fence it')
+      const { machine, rows } = await onPaper(bytes, capabilities.dots)
+      t.same(machine.refusals, [], `${name} on ${profile}`)
+      t.equal(machine.counters.unknownCommands, 0)
+      t.ok(rows.length > 600)
+      keep(`${name}-${profile}.png`, pngOfRows(rows, capabilities.dots, 16))
+    }
+    keep(`${name}-preview.png`, documentPng(document, 384, font))
+  }
+})
+
+t.test('text goes in a code page where one has it, as a picture where none has', async (t) => {
+  const encode = (text: string) =>
+    Buffer.from(encodeDocument({ blocks: [{ kind: 'text', text }] }, NARROW, font)).toString('latin1')
+  t.match(encode('plain'), 'plain\n')
+  t.match(encode('12,50 €'), '\x1bt\x1012,50 \x80\n', 'windows-1252 for the euro')
+  t.match(encode('Żółw'), '\x1bt\x12', 'CP852 for Polish')
+  t.match(encode('Привет'), '\x1bt\x11', 'CP866 for Russian')
+  t.match(encode('快递'), '\x1dv0', 'a picture for Chinese')
+  t.match(encode('really?'), 'really?\n', 'a question mark is not a missing character')
+  t.notOk(encode('a\x1b@b\x10\x04\x01').includes('b\x10'), 'an app can not speak to the printer')
+})
+
+t.test('codes fit the paper', async (t) => {
+  const blocks = [
+    { kind: 'barcode', data: 'PX-2026-000183' },
+    { kind: 'barcode', data: 'ABCDEFGHIJKLMNOPQRSTUVWXYZ-_.+~!' },
+    { kind: 'barcode', data: '12345678901234567890123456789012' },
+    { kind: 'qr', data: 'https://receipts.example/r/8f2c0b7e' },
+    { kind: 'qr', data: 'x'.repeat(600) },
+  ] as const
+  for (const profile of ['58mm', '58mm-raster'] as const) {
+    const { capabilities } = PRINTER_PROFILES[profile]
+    const { machine, rows } = await onPaper(encodeDocument({ blocks: [...blocks] }, capabilities, font), 384)
+    t.same(machine.refusals, [], 'nothing was too wide')
+    keep(`codes-${profile}.png`, pngOfRows(rows, 384, 16))
+  }
+})
+
+t.test('the service prints one after the other and tells what to mend', async (t) => {
+  const bench = await printerBench({ rowsPerSecond: 8000 })
+  const service = createPrintService({
+    printer: bench.printer,
+    font,
+    texts,
+    clock: systemClock,
+    log: silentLog,
+  })
+  t.teardown(async () => {
+    service.close()
+    await bench.close()
+  })
+  const summaries: string[] = []
+  service.onSummary((summary) => summaries.push(summary))
+  t.equal(service.summary(), 'ready')
+  const note = (text: string) => ({ blocks: [{ kind: 'text' as const, text }] })
+  t.same(await Promise.all([service.print(note('one')), service.print(note('two'))]), [
+    { outcome: 'printed' },
+    { outcome: 'printed' },
+  ])
+  bench.machine.tearOff()
+
+  const printing = service.receipt(FACTS, { copy: 'customer', locale: 'en' })
+  while (bench.machine.paper().length < 200) await systemClock.sleep(2)
+  bench.machine.setFault('paperOut', true)
+  t.same(await printing, { outcome: 'paperOut' })
+  t.equal(service.summary(), 'problem')
+  t.same(await service.print(note('three')), { outcome: 'paperOut' })
+  bench.machine.setFault('paperOut', false)
+  await bench.until((printer) => printer.status().state === 'ready')
+  bench.machine.tearOff()
+  t.same(await service.receipt(FACTS, { copy: 'customer', locale: 'en' }), { outcome: 'printed' })
+  const original = bench.machine.tearOff().length
+  t.same(await service.receipt(FACTS, { copy: 'customer', locale: 'en' }), { outcome: 'printed' })
+  t.equal(bench.machine.tearOff().length, original + 30, 'the second original has one line more: REPRINT')
+
+  bench.machine.setFault('paperLow', true)
+  await bench.until((printer) => printer.paperLow())
+  t.equal(service.summary(), 'paperLow')
+  t.ok(summaries.includes('problem') && summaries.includes('paperLow'))
+
+  const hot = service.print(note('hot\n'.repeat(90)))
+  bench.machine.setFault('headHot', true)
+  await bench.until((printer) => printer.status().state === 'headHot')
+  bench.machine.setFault('headHot', false)
+  t.same(await hot, { outcome: 'printed' }, 'a hot head is waited for')
+})
+
+t.test('a terminal without a printer says so', async (t) => {
+  const service = createPrintService({
+    printer: undefined,
+    font,
+    texts,
+    clock: systemClock,
+    log: silentLog,
+  })
+  t.equal(service.summary(), 'none')
+  t.same(await service.print({ blocks: [{ kind: 'rule' }] }), { outcome: 'offline' })
+})
