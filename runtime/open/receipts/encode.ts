@@ -7,7 +7,15 @@ import type { Font } from '../../../hal/base/font/font.js'
 import type { PrinterCapabilities } from '../../../hal/printer.js'
 import type { PrintDocument } from '../../api/print-document.js'
 import { type LayoutLine, layOut } from './layout.js'
-import { BARCODE_DOTS, barcodeModule, LEADING_DOTS, qrPicture, qrPlan, textPicture } from './line-picture.js'
+import {
+  BARCODE_DOTS,
+  barcodeModule,
+  LEADING_DOTS,
+  QUIET_DOTS,
+  qrPicture,
+  qrPlan,
+  textPicture,
+} from './line-picture.js'
 
 type CodePage = Exclude<Parameters<ReceiptPrinterEncoder['codepage']>[0], 'auto'>
 
