@@ -13,7 +13,7 @@ import type { SaleAnswer } from './acquirer-port.js'
 import type { Lane } from './lane.js'
 import type { PaymentDependencies } from './payment-port.js'
 import type { EndedOutcome, PaymentRecord, ReversalCause } from './payment-record.js'
-import { next, type PaymentInput } from './payment-states.js'
+import { next, OWED_STATES, type PaymentInput } from './payment-states.js'
 import { amountOf } from './payment-view.js'
 import { originalFacts, owing, type Reversals } from './reversals.js'
 
@@ -42,15 +42,18 @@ export interface Sale {
   readonly done: Promise<PaymentRecord>
   /** True if the payment will end as cancelled: its card has not been read. */
   cancel(): boolean
+  /** A reversal is owed: nothing more is asked of the host for this sale, though the card may still be in. */
+  readonly owed: boolean
 }
 
-/** Takes a payment whose record is CREATED through to its end. */
+/** Takes a payment whose record is CREATED through to its end; `onOwed` as soon as it has to be taken back. */
 export function startSale(
   deps: Needs,
   lane: Lane,
   reversals: Reversals,
   created: PaymentRecord,
   prompts: CardPrompts,
+  onOwed: () => void,
 ): Sale {
   const { journal, acquirer, clock, log } = deps
   const cancelling = new AbortController()
@@ -76,6 +79,7 @@ export function startSale(
       step.queueChange(after.key, after.app)
       return after
     })
+    onOwed()
   }
 
   const listening: CardPrompts = {
@@ -291,6 +295,9 @@ export function startSale(
     cancel() {
       if (cancellable) cancelling.abort()
       return cancellable
+    },
+    get owed() {
+      return OWED_STATES.includes(record.state)
     },
   }
 }

@@ -195,25 +195,32 @@ export function openJournal(path: string, clock: Clock): Journal {
   }
 
   function stepOf(writes: JournalWrite[]): JournalStep {
-    const log = (table: JournalWrite['table'], id: string, before: object | undefined, after: object) =>
-      writes.push({ table, id, set: patchOf(before, after) })
+    /** Fields are added and replaced, never taken away: what a writer does not mention stays as it is. */
+    function log<T extends object>(
+      table: JournalWrite['table'],
+      id: string,
+      before: T | undefined,
+      after: T,
+    ): T {
+      const set = patchOf(before, after)
+      writes.push({ table, id, set })
+      return { ...before, ...set } as T
+    }
     return {
       reserve: (counter) => reserve(counter, writes),
       putPayment(record) {
         const before = find<PaymentRecord>(sql.payment, record.key)
-        const { key, state } = record
-        const open = OPEN_STATES.has(state) ? 1 : 0
-        const voidKey = record.void?.key ?? null
-        const json = JSON.stringify(record)
+        const after = log('payments', record.key, before, record)
+        const open = OPEN_STATES.has(after.state) ? 1 : 0
+        const voidKey = after.void?.key ?? null
+        const json = JSON.stringify(after)
         if (before === undefined)
-          sql.addPayment.run(key, state, open, record.round, record.reference, voidKey, json)
-        else sql.setPayment.run(state, open, voidKey, json, key)
-        log('payments', key, before, record)
+          sql.addPayment.run(after.key, after.state, open, after.round, after.reference, voidKey, json)
+        else sql.setPayment.run(after.state, open, voidKey, json, after.key)
       },
       putRound(record) {
-        const before = find<RoundRecord>(sql.round, record.id)
-        sql.putRound.run(record.id, isOpenRound(record) ? 1 : 0, JSON.stringify(record))
-        log('rounds', record.id, before, record)
+        const after = log('rounds', record.id, find<RoundRecord>(sql.round, record.id), record)
+        sql.putRound.run(after.id, isOpenRound(after) ? 1 : 0, JSON.stringify(after))
       },
       queueChange(key, app) {
         const sequence = Number(sql.addChange.run(key, app).lastInsertRowid)
@@ -224,9 +231,8 @@ export function openJournal(path: string, clock: Clock): Journal {
           writes.push({ table: 'changes', id: String(sequence), set: null })
       },
       putAttempts(operator, attempts) {
-        const before = find<OperatorAttempts>(sql.attempts, operator)
+        log('attempts', operator, find<OperatorAttempts>(sql.attempts, operator), attempts)
         sql.setAttempts.run(operator, JSON.stringify(attempts))
-        log('attempts', operator, before, attempts)
       },
     }
   }

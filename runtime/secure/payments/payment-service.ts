@@ -110,12 +110,14 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     if (paid) return views.plain(subject, 'alreadyPaid')
 
     const record = create(request, owner, amount)
-    const sale = startSale(deps, lane, reversals, record, deps.prompts({ owner, request }))
+    const sale = startSale(deps, lane, reversals, record, deps.prompts({ owner, request }), () =>
+      background?.wake(),
+    )
     const onAbort = () => void sale.cancel()
     signal?.addEventListener('abort', onAbort, { once: true })
     if (signal?.aborted === true) onAbort()
     const view = sale.done
-      .then((done) => views.view(done))
+      .then(({ key }) => views.view(journal.payment(key)!))
       .finally(() => {
         signal?.removeEventListener('abort', onAbort)
         live = undefined
@@ -203,7 +205,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
         deps,
         lane,
         reversals,
-        () => live === undefined && !occupied && deps.isOnline(),
+        () => (live === undefined || live.sale.owed) && !occupied && deps.isOnline(),
         (signal) => rounds.compareOwed(signal),
       )
     },

@@ -128,7 +128,10 @@ export function createReversals(deps: Needs): Reversals {
       },
       () =>
         journal.commit('reversal.send', (step) =>
-          step.putPayment({ ...record, reversal: { ...reversal!, attempts: reversal!.attempts + 1 } }),
+          step.putPayment({
+            ...journal.payment(key)!,
+            reversal: { ...reversal!, attempts: reversal!.attempts + 1 },
+          }),
         ),
       signal,
     )

@@ -1,0 +1,48 @@
+// The bridge's view of payments, rounds and operators: the secure world's methods, made of service and session.
+import type { Served } from '../../api/contract.js'
+import type { SecureMethods } from '../../bridge/contract.js'
+import type { Session } from '../session.js'
+import type { PaymentService } from './payment-port.js'
+
+type PaymentMethods = Pick<
+  Served<typeof SecureMethods>,
+  | 'payments.collect'
+  | 'payments.status'
+  | 'payments.cancel'
+  | 'payments.void'
+  | 'payments.receipt'
+  | 'payments.unacknowledged'
+  | 'payments.acknowledge'
+  | 'round.totals'
+  | 'round.close'
+  | 'session.signIn'
+  | 'session.signOut'
+  | 'session.authorise'
+>
+
+/** Serves them all. A typed fault crosses the bridge with its code. */
+export function servePayments(service: PaymentService, session: Session): PaymentMethods {
+  return {
+    'payments.collect': ({ owner, request }, signal) => service.collect(request, owner, signal),
+    'payments.status': ({ key }) => service.status(key),
+    'payments.cancel': ({ key }) => service.cancel(key),
+    'payments.void': ({ owner, request }, signal) => service.voidPayment(request, owner, signal),
+    'payments.receipt': ({ key }) => service.receipt(key),
+    'payments.unacknowledged': () => service.unacknowledged(),
+    'payments.acknowledge': ({ sequence }) => {
+      service.acknowledge(sequence)
+      return null
+    },
+    'round.totals': () => service.totals(),
+    'round.close': (_, signal) => service.closeRound(signal),
+    'session.signIn': (_, signal) => session.signIn(signal),
+    'session.signOut': () => {
+      session.signOut()
+      return null
+    },
+    'session.authorise': async ({ action, reason }, signal) => {
+      const supervisor = await session.authorise(action, reason, signal)
+      return supervisor === undefined ? { granted: false } : { granted: true, supervisor }
+    },
+  }
+}
