@@ -1,4 +1,4 @@
-// PNG of one-bit paper (ISO/IEC 15948): signature, IHDR, one IDAT, IEND; zlib does the compression.
+// PNG of one-bit paper and of displays (ISO/IEC 15948): signature, IHDR, one IDAT, IEND; zlib does the compression.
 import { deflateSync } from 'node:zlib'
 import { concat } from './bytes.js'
 
@@ -59,5 +59,37 @@ export function pngOfRows(rows: readonly Uint8Array[], width: number, margin = 0
     chunk('IHDR', header),
     chunk('IDAT', new Uint8Array(deflateSync(raw))),
     chunk('IEND', new Uint8Array(0)),
+  )
+}
+
+/** A true-colour PNG of row-major RGB565 pixels, such as a display's frame. */
+export function pngOfRgb565(frame: {
+  readonly width: number
+  readonly height: number
+  readonly pixels: Uint16Array
+}): Uint8Array {
+  const stride = 1 + frame.width * 3
+  const raw = new Uint8Array(stride * frame.height)
+  for (let y = 0; y < frame.height; y++) {
+    for (let x = 0; x < frame.width; x++) {
+      const pixel = frame.pixels[y * frame.width + x]!
+      const at = y * stride + 1 + x * 3
+      const [red, green, blue] = [pixel >> 11, (pixel >> 5) & 63, pixel & 31]
+      raw[at] = (red << 3) | (red >> 2)
+      raw[at + 1] = (green << 2) | (green >> 4)
+      raw[at + 2] = (blue << 3) | (blue >> 2)
+    }
+  }
+  const header = new Uint8Array(13)
+  const view = new DataView(header.buffer)
+  view.setUint32(0, frame.width)
+  view.setUint32(4, frame.height)
+  header[8] = 8 // bits a sample; colour type 2 is red, green, blue
+  header[9] = 2
+  return concat(
+    SIGNATURE,
+    chunk('IHDR', header),
+    chunk('IDAT', new Uint8Array(deflateSync(raw))),
+    chunk('IEND', new Uint8Array()),
   )
 }
