@@ -14,7 +14,7 @@ type Form = Static<typeof FormScreen>
 type Amount = Static<typeof AmountScreen>
 
 /** The strip that an app can neither remove nor cover: what is typed below it is no PIN. Returns its height. */
-function notForPin(pen: Pen, room: Rect): number {
+export function notForPin(pen: Pen, room: Rect): number {
   const height = (pen.layout.compact ? 16 : 22) * pen.layout.unit
   const strip = { ...room, height: Math.min(height, room.height) }
   pen.canvas.fill(strip, pen.theme.caution)

@@ -48,7 +48,7 @@ export function createRenderer(capabilities: DisplayCapabilities, font: Font, te
       const layout = divide(capabilities, left !== undefined || right !== undefined)
       const pen: Pen = { canvas, layout, theme, font, alt: [], phase: scene.phase, text }
       drawStatusRow(pen, scene)
-      if (scene.content.kind !== 'home') drawTitle(pen, scene.content.title, titleOptions(scene))
+      if (scene.content.kind !== 'home') drawTitle(pen, titleText(scene, layout), titleOptions(scene, layout))
       // What a view draws stays between the title (which notices may cover) and the key row.
       canvas.within(
         { x: 0, y: layout.title.y, width, height: height - layout.title.y - layout.keys.height },
@@ -109,7 +109,13 @@ function drawContent(pen: Pen, scene: Scene): void {
 const isSystemScreen = (content: Screen | SystemScreen): content is SystemScreen =>
   content.kind === 'home' || content.kind === 'card' || content.kind === 'secret'
 
-function titleOptions({ content, state }: Scene): { tone?: Tone; right?: string } {
+/** The smallest panels have no room for a notice of its own: it takes the title's. */
+const titleText = ({ content }: Scene, layout: Layout) =>
+  content.kind === 'secret' && layout.compact ? (content.notice ?? content.title) : content.title
+
+function titleOptions({ content, state }: Scene, layout: Layout): { tone?: Tone; right?: string } {
+  if (content.kind === 'secret')
+    return layout.compact && content.notice !== undefined ? { tone: 'error' } : {}
   if (content.kind === 'message') return content.tone === undefined ? {} : { tone: content.tone }
   if (content.kind === 'card') return content.tone === 'info' ? {} : { tone: content.tone }
   if (content.kind === 'list' && content.items.length > 1 && state?.kind === 'choice')
@@ -140,7 +146,7 @@ function keyLabels(
     case 'card':
       return [content.cancellable ? cancel('keys.cancel') : undefined, undefined]
     case 'secret':
-      return [cancel('keys.cancel'), enter('keys.ok')]
+      return content.waiting === true ? [undefined, undefined] : [cancel('keys.cancel'), enter('keys.ok')]
     case 'list':
     case 'menu':
       return [cancel('keys.back'), content.items.length > 0 ? enter('keys.choose') : undefined]

@@ -25,7 +25,7 @@ export type SystemScreen =
       readonly tone: Tone
       readonly cancellable: boolean
     }
-  /** A PIN or a code, as bullets. */
+  /** A PIN or a code, as bullets, or an operator's number. */
   | {
       readonly kind: 'secret'
       readonly title: string
@@ -34,6 +34,12 @@ export type SystemScreen =
       /** Why it is asked again. */
       readonly notice?: string
       readonly entered: number
+      /** An operator's number is shown as typed; nothing else is. */
+      readonly typed?: string
+      /** True for operators' numbers and codes: a cardholder must not take it for their PIN prompt. */
+      readonly notForPin?: boolean
+      /** Keys are not taken yet. */
+      readonly waiting?: boolean
     }
 
 /** The facts that the top row shows; `battery` undefined where the board has none. */

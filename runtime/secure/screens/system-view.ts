@@ -1,6 +1,7 @@
 // How the secure world's own screens look: home, the card in its slot, PIN and codes as bullets.
 import type { Rect } from '../../../hal/display.js'
 import { rgb } from './canvas.js'
+import { notForPin } from './form-view.js'
 import { inset, lineHeight } from './layout.js'
 import { fittingScale, line, lines, type Pen, sign } from './pen.js'
 import type { Scene, SystemScreen } from './scene.js'
@@ -163,7 +164,9 @@ const MOST_DIGITS = 12
 export function drawSecret(pen: Pen, screen: Secret): void {
   const { layout, theme, canvas } = pen
   const { unit, compact, body } = layout
-  const room = inset(body, layout.margin, compact ? 0 : 6 * unit)
+  const strip = screen.notForPin === true && !compact ? notForPin(pen, body) : 0
+  const below = { ...body, y: body.y + strip, height: body.height - strip }
+  const room = inset(below, layout.margin, compact ? 0 : 6 * unit)
   const bullets = '•'.repeat(Math.min(MOST_DIGITS, screen.entered))
   let y = room.y
   if (screen.amount !== undefined) {
@@ -184,9 +187,11 @@ export function drawSecret(pen: Pen, screen: Secret): void {
       y += height + 6 * unit
     }
   }
-  const text = compact && screen.notice !== undefined ? screen.notice : screen.text
-  pen.alt.push(screen.text, bullets === '' ? '_' : bullets)
-  const rows = wrap(pen.font, text, room.width / unit, compact ? (screen.amount === undefined ? 1 : 0) : 3)
+  pen.alt.push(screen.text, screen.typed ?? (bullets === '' ? '_' : bullets))
+  const rows =
+    screen.amount !== undefined && compact
+      ? []
+      : wrap(pen.font, screen.text, room.width / unit, compact ? 1 : 3)
   if (rows.length > 0) {
     const height = rows.length * lineHeight(layout)
     lines(pen, { ...room, y, height }, rows, { colour: theme.faint }, 'center')
@@ -201,6 +206,11 @@ export function drawSecret(pen: Pen, screen: Secret): void {
     canvas.roundRect(box, 8 * unit, theme.secure)
     canvas.roundRect(inset(box, 2 * unit), 6 * unit, theme.field)
   } else canvas.fill({ ...box, y: box.y + box.height - 1, height: 1 }, theme.line)
+  if (screen.typed !== undefined) {
+    const scale = fittingScale(pen, screen.typed, box.width - 16 * unit, box.height, compact ? 1 : 2)
+    line(pen, box, screen.typed, { colour: theme.text, scale, bold: true }, 'center')
+    return
+  }
   const size = Math.min(compact ? 7 : 12 * unit, Math.floor((box.width - 16 * unit) / (MOST_DIGITS * 1.4)))
   const gap = Math.max(2, Math.floor(size * 0.4))
   const width = screen.entered * size + Math.max(0, screen.entered - 1) * gap

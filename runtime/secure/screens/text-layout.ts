@@ -59,6 +59,10 @@ function pieces(text: string): string[] {
   return found
 }
 
+/** Two lines as they were before they were broken. */
+const joined = (first: string, second: string) =>
+  isWide(first.slice(-1)) || isWide(second.slice(0, 1)) ? first + second : `${first} ${second}`
+
 /**
  * Lines of at most `columns` unscaled columns, broken at spaces and between CJK characters, at `\n`, and inside a word
  * only where it is longer than a line. At most `maxLines`; the last then ends with `…`.
@@ -87,6 +91,7 @@ export function wrap(font: Font, text: string, columns: number, maxLines = 200):
   }
   if (lines.length <= maxLines) return lines
   const kept = lines.slice(0, maxLines)
-  kept[maxLines - 1] = truncate(font, `${lines[maxLines - 1]}${lines[maxLines]}…`, columns)
+  if (maxLines > 0)
+    kept[maxLines - 1] = truncate(font, `${joined(lines[maxLines - 1]!, lines[maxLines]!)}…`, columns)
   return kept
 }

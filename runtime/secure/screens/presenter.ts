@@ -1,0 +1,215 @@
+// The presenter: a stack of layers of which the uppermost is drawn and gets the keys; the secure light follows it.
+import type { Clock } from '../../../hal/base/clock.js'
+import type { Log } from '../../../hal/base/log.js'
+import type { Display } from '../../../hal/display.js'
+import type { Indicators, ToneStep } from '../../../hal/indicators.js'
+import type { KeyPress, Keypad } from '../../../hal/keypad.js'
+import type { Renderer } from './renderer.js'
+import type { Scene, StatusFacts } from './scene.js'
+
+/** What a layer did with a key: sounds the click, the low tone, or nothing. */
+export type KeyOutcome = 'taken' | 'refused' | 'silent'
+
+/** One thing on the stack. Secure layers lie above all others, whatever the order of opening. */
+export interface Layer {
+  readonly secure: boolean
+  /** What to draw; asked at every frame. */
+  scene(): Pick<Scene, 'content' | 'state' | 'owner' | 'language'>
+  press(press: KeyPress): KeyOutcome
+  /** Became or ceased to be the uppermost layer. */
+  uppermost?(is: boolean): void
+}
+
+export interface OpenLayer {
+  /** The layer's scene has changed. */
+  changed(): void
+  /** Resolves when the secure light is on (at once where the board has none). @throws as the indicators' driver */
+  lit(): Promise<void>
+  /** Idempotent. */
+  close(): void
+}
+
+export interface Presenter {
+  open(layer: Layer): OpenLayer
+  setStatus(facts: Partial<StatusFacts>): void
+  redraw(): void
+  close(): Promise<void>
+}
+
+export interface PresenterDevices {
+  readonly display: Pick<Display, 'draw'>
+  readonly keypad: Pick<Keypad, 'on'>
+  readonly indicators: Pick<Indicators, 'light' | 'tone' | 'capabilities'>
+  readonly renderer: Renderer
+  readonly clock: Clock
+  readonly log: Log
+  /** Drawn and asked where no layer is open. */
+  readonly home: Layer
+}
+
+/** Between two frames: 30 a second at most, however often an app updates. */
+const FRAME_MS = 33
+/** Between two steps of what moves. */
+const STEP_MS = 125
+const MINUTE_MS = 60_000
+/** After a draw that failed. */
+const RETRY_MS = 1000
+
+const CLICK: readonly ToneStep[] = [{ hz: 2400, ms: 15 }]
+const REFUSED: readonly ToneStep[] = [{ hz: 320, ms: 90 }]
+
+export function createPresenter(devices: PresenterDevices): Presenter {
+  const { display, keypad, indicators, renderer, clock, log, home } = devices
+  const layers: Layer[] = []
+  const closing = new AbortController()
+  let status: StatusFacts = {
+    network: 'offline',
+    cloud: 'offline',
+    printer: 'none',
+    outbox: 0,
+    battery: undefined,
+  }
+  let top = home
+  let dirty = true
+  let drawing = false
+  let phase = 0
+  let tick: AbortController | undefined
+  let lightOn: boolean | undefined
+  let lightDone: Promise<void> = Promise.resolve()
+
+  const time = () => {
+    const now = new Date(clock.nowMs())
+    return `${String(now.getHours()).padStart(2, '0')}:${String(now.getMinutes()).padStart(2, '0')}`
+  }
+  const moves = () => {
+    const { content } = top.scene()
+    if (content.kind === 'progress') return content.percent === undefined
+    return content.kind === 'card' || (content.kind === 'home' && content.busy)
+  }
+
+  const draw = async () => {
+    if (drawing) return
+    drawing = true
+    // Whatever else changes in this turn of the event loop belongs into the same frame.
+    await Promise.resolve()
+    while (dirty && !closing.signal.aborted) {
+      dirty = false
+      const startedMs = clock.monotonicMs()
+      let waitMs = FRAME_MS
+      try {
+        const { frame, alt } = renderer.render({
+          ...top.scene(),
+          secure: top.secure,
+          status,
+          time: time(),
+          phase,
+        })
+        await display.draw(frame, alt)
+        waitMs -= clock.monotonicMs() - startedMs
+      } catch (error) {
+        log.warn('screens.drawFailed', { error: String(error) })
+        dirty = true
+        waitMs = RETRY_MS
+      }
+      if (waitMs > 0) await clock.sleep(waitMs, closing.signal).catch(() => undefined)
+    }
+    drawing = false
+  }
+  const redraw = () => {
+    dirty = true
+    void draw()
+  }
+
+  /** Wakes for the next step of what moves, or for the next minute of the top row's clock. */
+  const schedule = async () => {
+    tick?.abort()
+    const mine = new AbortController()
+    tick = mine
+    while (!mine.signal.aborted && !closing.signal.aborted) {
+      const stepping = moves()
+      const waitMs = stepping ? STEP_MS : MINUTE_MS - (clock.nowMs() % MINUTE_MS)
+      try {
+        await clock.sleep(waitMs, AbortSignal.any([mine.signal, closing.signal]))
+      } catch {
+        return
+      }
+      if (stepping) phase = (phase + 1) % 1_000_000
+      redraw()
+    }
+  }
+
+  const hasLight = indicators.capabilities.lights.includes('secure')
+  const setLight = (on: boolean) => {
+    if (!hasLight || on === lightOn) return
+    lightOn = on
+    lightDone = lightDone.catch(() => undefined).then(() => indicators.light('secure', on ? 'on' : 'off'))
+    lightDone.catch((error) => {
+      lightOn = undefined
+      log.error('screens.secureLight', { error: String(error) })
+    })
+  }
+  const sound = (steps: readonly ToneStep[]) => {
+    if (indicators.capabilities.tones) indicators.tone(steps, closing.signal).catch(() => undefined)
+  }
+
+  const restack = () => {
+    const uppermost = layers.at(-1) ?? home
+    if (uppermost !== top) {
+      top.uppermost?.(false)
+      top = uppermost
+      phase = 0
+      setLight(top.secure)
+      top.uppermost?.(true)
+    }
+    void schedule()
+    redraw()
+  }
+
+  const unsubscribe = keypad.on((event) => {
+    if (event.type !== 'key') return
+    const outcome = top.press(event)
+    if (outcome !== 'silent' && !event.repeat) sound(outcome === 'taken' ? CLICK : REFUSED)
+  })
+  setLight(false)
+  void schedule()
+  redraw()
+
+  return {
+    open(layer) {
+      const firstSecure = layers.findIndex((other) => other.secure)
+      if (layer.secure || firstSecure < 0) layers.push(layer)
+      else layers.splice(firstSecure, 0, layer)
+      restack()
+      return {
+        changed: () => {
+          if (layer !== top) return
+          void schedule()
+          redraw()
+        },
+        lit: () => lightDone,
+        close: () => {
+          const at = layers.indexOf(layer)
+          if (at < 0) return
+          layers.splice(at, 1)
+          restack()
+        },
+      }
+    },
+    setStatus(facts) {
+      const changed = { ...status, ...facts }
+      if (JSON.stringify(changed) === JSON.stringify(status)) return
+      status = changed
+      redraw()
+    },
+    redraw: () => {
+      void schedule()
+      redraw()
+    },
+    async close() {
+      unsubscribe()
+      closing.abort()
+      setLight(false)
+      await lightDone.catch(() => undefined)
+    },
+  }
+}
