@@ -27,12 +27,10 @@ const text = (value: unknown): string => {
   return value
 }
 const bytes = (value: unknown): Uint8Array => fromHex(text(value))
-/** The vectors give digits as digits or as the hex of their ASCII. */
+/** The vectors give digits as digits or, where that is too long to be digits, as the hex of their ASCII. */
 const digits = (value: unknown, longest: number): string => {
   const given = text(value)
-  return given.length > longest || (longest === 2 && given.length === 4) || /^(3\d)+$/.test(given)
-    ? ascii.decode(fromHex(given))
-    : given
+  return given.length > longest ? ascii.decode(fromHex(given)) : given
 }
 const orNone = <T>(value: unknown, read: (value: unknown) => T): T | undefined =>
   value === null || value === undefined ? undefined : read(value)

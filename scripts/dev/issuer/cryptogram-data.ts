@@ -1,7 +1,8 @@
 // What both sides of a cryptogram must agree on: session key, input, issuer application data, authentication data.
-import { concat, equalBytes } from '../../../hal/base/bytes.js'
+import { ascii, concat, equalBytes } from '../../../hal/base/bytes.js'
 import { applicationCryptogram, arpcMethod1, arpcMethod2 } from './cryptogram.js'
 import { atcDiversification, commonSessionKey } from './key-derivation.js'
+import { APPROVAL_CODES } from './scheme.js'
 
 /**
  * The scheme's cryptogram versions. 10: the card's key itself, zero padding, verification results in the input, ARPC by
@@ -79,4 +80,11 @@ export function verifyIssuerAuthentication(parts: AuthenticationParts & { data: 
   const split = parts.version === 10 ? 8 : 4
   if (parts.data.length !== (parts.version === 10 ? 10 : 8)) return false
   return equalBytes(parts.data, makeIssuerAuthentication(parts, parts.data.slice(split)))
+}
+
+/** What authenticated data say of the issuer's decision: version 10 by its response code, version 18 by byte 2 bit 8. */
+export function issuerApproves(version: CryptogramVersion, data: Uint8Array): boolean {
+  return version === 10
+    ? APPROVAL_CODES.includes(ascii.decode(data.subarray(8)))
+    : ((data[5] ?? 0) & 0x80) !== 0
 }

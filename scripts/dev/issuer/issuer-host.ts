@@ -1,4 +1,17 @@
 // The issuer's authorisation: what a host asks of the card's bank (EMV Book 2, 8; Book 3, 10.9 and 10.10).
+import { ascii, concat, equalBytes, fromHex, toHex } from '../../../hal/base/bytes.js'
+import { type Clock, systemClock } from '../../../hal/base/clock.js'
+import { findTlv, parseTlv, type Tlv } from '../../../hal/base/tlv.js'
+import { type ApplicationProfile, type CardProfile, loadProfiles } from './card-profile.js'
+import type { CryptogramVersion } from './cryptogram-data.js'
+import { makeCryptogram, makeIssuerAuthentication, readIssuerApplicationData } from './cryptogram-data.js'
+import { type CardAccount, type IssuerBooks, memoryBooks } from './issuer-books.js'
+import { ensureIssuerKeys, type IssuerKeys } from './issuer-keys.js'
+import { makeScripts } from './issuer-scripts.js'
+import { cardMasterKeyB } from './key-derivation.js'
+import { CRYPTOGRAM_DOL, track2 } from './personalise.js'
+import { ibm3624Offset } from './pin.js'
+import { APPROVAL_CODES } from './scheme.js'
 
 /** One authorisation request, as the acquirer read it out of its message. PIN and track are clear: this side is the HSM. */
 export interface IssuerRequest {
@@ -22,7 +35,7 @@ export interface IssuerRequest {
 export interface IssuerDecision {
   /** ISO 8583 field 39. */
   readonly responseCode: string
-  /** Value of tag 91 without its tag, 8 bytes; absent where the cryptogram or the card is unknown. */
+  /** Value of tag 91 without its tag, 8 or 10 bytes; absent where the cryptogram or the card is unknown. */
   readonly issuerAuthenticationData?: Uint8Array
   /** Whole templates 71 and 72. */
   readonly scripts: readonly Uint8Array[]
@@ -31,7 +44,270 @@ export interface IssuerDecision {
   readonly pinOk: boolean | undefined
 }
 
-/** The card's bank. Synchronous; keeps the last ATC and the PIN tries of each card. */
+/** The card's bank. Synchronous; keeps the last ATC and the wrong PINs of each card. */
 export interface IssuerHost {
   authorise(request: IssuerRequest): IssuerDecision
+}
+
+/** Field 39 as this issuer uses it (ISO 8583:1987, annex A). */
+const ANSWER = {
+  approved: '00',
+  doNotHonour: '05',
+  invalidAmount: '13',
+  unknownCard: '14',
+  formatError: '30',
+  noFunds: '51',
+  expired: '54',
+  wrongPin: '55',
+  pinTriesExceeded: '75',
+} as const
+
+const PIN_TRIES = 3
+/** CVM code of an online PIN in 9F34, byte 1 without bit 7 (EMV Book 3, table 43). */
+const ONLINE_PIN = 0x02
+
+/** What DE55 must hold to be checked. */
+interface Cryptogram {
+  readonly version: CryptogramVersion
+  readonly atc: number
+  readonly arqc: Uint8Array
+  readonly holds: boolean
+  readonly amountMinor: bigint
+  readonly currencyNumeric: string
+  readonly cvm: number | undefined
+}
+
+/** Keys from `keysDir`, cards from their profiles; `books` keeps counters over restarts, else they live in memory. */
+export interface IssuerHostOptions {
+  readonly keysDir: string
+  readonly cards?: readonly CardProfile[]
+  readonly books?: IssuerBooks
+  readonly clock?: Clock
+}
+
+/** Makes the issuer of the deck's cards. @throws PosternError `CARD_PROFILE_INVALID` */
+export function createIssuerHost(options: IssuerHostOptions): IssuerHost {
+  const keys = ensureIssuerKeys(options.keysDir)
+  const cards = options.cards ?? loadProfiles()
+  const books = options.books ?? memoryBooks()
+  const clock = options.clock ?? systemClock
+  return {
+    authorise(request) {
+      const found = findCard(cards, request)
+      if (found === undefined) return refusal(ANSWER.unknownCard)
+      const { card, application } = found
+      const cryptogram = readCryptogram(request.de55, application, keys)
+      if (cryptogram === undefined) return refusal(ANSWER.formatError)
+      if (!cryptogram.holds) return refusal(ANSWER.doNotHonour)
+      const account = books.load(`${card.id}.${application.aid}`) ?? freshAccount(application, card, keys)
+      // Asked again with the same cryptogram, the answer is the same; an older one was recorded and played back.
+      if (account.lastAnswer !== undefined && account.lastArqc === toHex(cryptogram.arqc))
+        return revive(account.lastAnswer)
+      if (cryptogram.atc <= account.lastAtc) return refusal(ANSWER.doNotHonour, true)
+      const pinOk = checkPin(request.pin, application, account, keys)
+      const responseCode = decide({ request, card, application, cryptogram, account, pinOk, keys, clock })
+      const decision = answer({ responseCode, card, application, cryptogram, keys, pinOk })
+      books.save(`${card.id}.${application.aid}`, {
+        ...account,
+        lastAtc: cryptogram.atc,
+        lastArqc: toHex(cryptogram.arqc),
+        lastAnswer: keep(decision),
+        wrongPins: pinOk === undefined ? account.wrongPins : pinOk ? 0 : account.wrongPins + 1,
+        pinOffsets: withNewPin(account, card, application, decision, keys),
+      })
+      return decision
+    },
+  }
+}
+
+function refusal(responseCode: string, cryptogramOk = false): IssuerDecision {
+  return { responseCode, scripts: [], cryptogramOk, pinOk: undefined }
+}
+
+function findCard(
+  cards: readonly CardProfile[],
+  { pan, panSequence }: IssuerRequest,
+): { card: CardProfile; application: ApplicationProfile } | undefined {
+  for (const card of cards)
+    for (const application of card.applications)
+      if (application.pan === pan && application.panSequence === panSequence) return { card, application }
+  return undefined
+}
+
+/** Takes DE55 apart and makes its cryptogram again; undefined where something that it needs is missing. */
+function readCryptogram(
+  de55: Uint8Array,
+  application: ApplicationProfile,
+  keys: IssuerKeys,
+): Cryptogram | undefined {
+  let objects: readonly Tlv[]
+  try {
+    objects = parseTlv(de55)
+  } catch {
+    return undefined
+  }
+  const value = (tag: number) => findTlv(objects, tag)?.value
+  const [aip, atcBytes, iad, arqc] = [value(0x82), value(0x9f36), value(0x9f10), value(0x9f26)]
+  const inputs = CRYPTOGRAM_DOL.map(({ tag, length }) => {
+    const given = value(tag)
+    return given?.length === length ? given : undefined
+  })
+  const own = iad && readIssuerApplicationData(iad)
+  if (aip === undefined || atcBytes?.length !== 2 || iad === undefined || arqc?.length !== 8) return undefined
+  if (own === undefined || inputs.includes(undefined)) return undefined
+  const atc = atcBytes[0]! * 256 + atcBytes[1]!
+  const { version } = own
+  const made = makeCryptogram({
+    version,
+    cardKey: cryptogramKey(application, keys),
+    terminalData: concat(...(inputs as Uint8Array[])),
+    aip,
+    atc,
+    issuerApplicationData: iad,
+  })
+  return {
+    version,
+    atc,
+    arqc: arqc.slice(),
+    holds: version === application.cryptogramVersion && equalBytes(made, arqc),
+    amountMinor: digitsOf(inputs[0]!),
+    currencyNumeric: toHex(inputs[4]!).slice(-3),
+    cvm: value(0x9f34)?.[0],
+  }
+}
+
+const digitsOf = (bytes: Uint8Array): bigint => {
+  const text = toHex(bytes)
+  return /^\d+$/.test(text) ? BigInt(text) : -1n
+}
+
+const cryptogramKey = (application: ApplicationProfile, keys: IssuerKeys): Uint8Array =>
+  cardMasterKeyB(keys.master.cryptogram, application.pan, application.panSequence)
+
+/** Offset that makes a PIN right for this card: what the issuer keeps in the PIN's place. */
+function pinOffset(pin: string, { pan }: ApplicationProfile, keys: IssuerKeys): string {
+  const from = Math.max(0, pan.length - 16)
+  return ibm3624Offset(
+    {
+      key: keys.master.pinVerification,
+      table: '0123456789012345',
+      pan,
+      from,
+      length: pan.length - from,
+      pad: 'F',
+    },
+    pin,
+  )
+}
+
+function freshAccount(application: ApplicationProfile, card: CardProfile, keys: IssuerKeys): CardAccount {
+  return {
+    lastAtc: application.atc ?? 0,
+    lastArqc: undefined,
+    lastAnswer: undefined,
+    wrongPins: 0,
+    pinOffsets: [pinOffset(card.pin, application, keys)],
+  }
+}
+
+function checkPin(
+  pin: Uint8Array | undefined,
+  application: ApplicationProfile,
+  account: CardAccount,
+  keys: IssuerKeys,
+): boolean | undefined {
+  if (pin === undefined) return undefined
+  const digits = ascii.decode(pin)
+  return /^\d{4,12}$/.test(digits) && account.pinOffsets.includes(pinOffset(digits, application, keys))
+}
+
+interface Case {
+  readonly request: IssuerRequest
+  readonly card: CardProfile
+  readonly application: ApplicationProfile
+  readonly cryptogram: Cryptogram
+  readonly account: CardAccount
+  readonly pinOk: boolean | undefined
+  readonly keys: IssuerKeys
+  readonly clock: Clock
+}
+
+/** The response code, in the order in which an issuer looks. */
+function decide(it: Case): string {
+  const { request, card, application, cryptogram, account } = it
+  if (
+    cryptogram.amountMinor !== request.amountMinor ||
+    cryptogram.currencyNumeric !== request.currencyNumeric
+  )
+    return ANSWER.invalidAmount
+  if (request.track2.length > 0 && !equalBytes(request.track2, track2(application, card.pin, it.keys)))
+    return ANSWER.doNotHonour
+  const today = new Date(it.clock.nowMs()).toISOString()
+  if (application.expiry.slice(0, 4) < today.slice(2, 4) + today.slice(5, 7)) return ANSWER.expired
+  if (account.wrongPins >= PIN_TRIES && it.pinOk !== undefined) return ANSWER.pinTriesExceeded
+  if (it.pinOk === false) return ANSWER.wrongPin
+  if (it.pinOk === undefined && ((cryptogram.cvm ?? 0) & 0x3f) === ONLINE_PIN) return ANSWER.wrongPin
+  if (card.issuer?.answer !== undefined) return card.issuer.answer
+  if (request.amountMinor > BigInt(card.issuer?.limitMinor ?? Number.MAX_SAFE_INTEGER)) return ANSWER.noFunds
+  return ANSWER.approved
+}
+
+function answer(it: {
+  readonly responseCode: string
+  readonly card: CardProfile
+  readonly application: ApplicationProfile
+  readonly cryptogram: Cryptogram
+  readonly keys: IssuerKeys
+  readonly pinOk: boolean | undefined
+}): IssuerDecision {
+  const { responseCode, card, application, cryptogram, keys } = it
+  const { version, atc, arqc } = cryptogram
+  const approved = APPROVAL_CODES.includes(responseCode)
+  // Version 18's card status update: byte 2 bit 8 says that the issuer approves (EMV Book 3, annex C8).
+  const trailer = version === 10 ? ascii.encode(responseCode) : Uint8Array.of(0, approved ? 0x80 : 0, 0, 0)
+  const data = makeIssuerAuthentication(
+    { version, cardKey: cryptogramKey(application, keys), atc, arqc },
+    trailer,
+  )
+  if (card.issuer?.wrongArpc) data[0]! ^= 0x01
+  return {
+    responseCode,
+    issuerAuthenticationData: data,
+    scripts: makeScripts(card, application, { version, atc, arqc }, approved, keys),
+    cryptogramOk: true,
+    pinOk: it.pinOk,
+  }
+}
+
+/** NOTE: Book 2, 9 leaves it open when the new PIN counts: here both do, as the script may not have reached the card. */
+function withNewPin(
+  account: CardAccount,
+  card: CardProfile,
+  application: ApplicationProfile,
+  decision: IssuerDecision,
+  keys: IssuerKeys,
+): readonly string[] {
+  if (decision.scripts.length === 0) return account.pinOffsets
+  const changes = (card.issuer?.scripts ?? []).flatMap(({ commands }) =>
+    commands.flatMap((command) => (command.kind === 'changePin' ? [command.pin] : [])),
+  )
+  return [...new Set([...account.pinOffsets, ...changes.map((pin) => pinOffset(pin, application, keys))])]
+}
+
+const keep = (decision: IssuerDecision): CardAccount['lastAnswer'] => ({
+  responseCode: decision.responseCode,
+  authentication:
+    decision.issuerAuthenticationData === undefined ? undefined : toHex(decision.issuerAuthenticationData),
+  scripts: decision.scripts.map(toHex),
+  pinOk: decision.pinOk,
+})
+
+function revive(kept: NonNullable<CardAccount['lastAnswer']>): IssuerDecision {
+  return {
+    responseCode: kept.responseCode,
+    ...(kept.authentication === undefined ? {} : { issuerAuthenticationData: fromHex(kept.authentication) }),
+    scripts: kept.scripts.map(fromHex),
+    cryptogramOk: true,
+    pinOk: kept.pinOk,
+  }
 }

@@ -2,7 +2,7 @@
 import { concat } from '../../../../hal/base/bytes.js'
 import { encodeTlv } from '../../../../hal/base/tlv.js'
 import { padForSignature, signRecoverable } from '../certificates.js'
-import { verifyIssuerAuthentication } from '../cryptogram-data.js'
+import { issuerApproves, verifyIssuerAuthentication } from '../cryptogram-data.js'
 import type { PersonalisedApplication } from '../personalise.js'
 import { answer, type Command, type Response, SW, status } from './apdu.js'
 import { type CardContext, current } from './session.js'
@@ -60,5 +60,6 @@ export function externalAuthenticate(context: CardContext, command: Command): Re
     data: command.data,
   })
   transaction.issuerAuthentication = right ? 'passed' : 'failed'
+  transaction.issuerApproved = right && issuerApproves(application.profile.cryptogramVersion, command.data)
   return status(right ? SW.ok : SW.authenticationFailed)
 }

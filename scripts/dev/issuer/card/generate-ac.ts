@@ -2,7 +2,12 @@
 import { ascii, concat } from '../../../../hal/base/bytes.js'
 import { sha1 } from '../../../../hal/base/ciphers.js'
 import { encodeTlv } from '../../../../hal/base/tlv.js'
-import { issuerApplicationData, makeCryptogram, verifyIssuerAuthentication } from '../cryptogram-data.js'
+import {
+  issuerApplicationData,
+  issuerApproves,
+  makeCryptogram,
+  verifyIssuerAuthentication,
+} from '../cryptogram-data.js'
 import { type DolEntry, dolLength, dolValue } from '../dol.js'
 import { CRYPTOGRAM_DOL } from '../personalise.js'
 import { APPROVAL_CODES } from '../scheme.js'
@@ -93,6 +98,7 @@ function decideSecond({ application, state, transaction }: Found, asked: number,
   if (!APPROVAL_CODES.includes(code)) return AAC
   const { issuerAuthentication } = transaction
   if (issuerAuthentication === 'failed') return AAC
+  if (issuerAuthentication === 'passed' && !transaction.issuerApproved) return AAC
   return issuerAuthentication === 'notDone' && risk.issuerAuthenticationMandatory ? AAC : TC
 }
 
@@ -135,6 +141,7 @@ function authenticateIssuerInline({ application, state, transaction }: Found, da
     data: given,
   })
   transaction.issuerAuthentication = right ? 'passed' : 'failed'
+  transaction.issuerApproved = right && issuerApproves(application.profile.cryptogramVersion, given)
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Transaction {
   offlinePin: 'notTried' | 'passed' | 'failed'
   dynamicAuthenticationDone: boolean
   issuerAuthentication: 'notDone' | 'passed' | 'failed'
+  /** What the authenticated answer said, whatever the terminal says it did. */
+  issuerApproved: boolean
   /** Two bits of the CVR: what the first GENERATE AC answered. */
   firstCryptogramType: number
   /** The first GENERATE AC's cryptogram: what ARPC and script keys hang on. */
@@ -60,6 +62,7 @@ export const freshTransaction = (): Transaction => ({
   offlinePin: 'notTried',
   dynamicAuthenticationDone: false,
   issuerAuthentication: 'notDone',
+  issuerApproved: false,
   firstCryptogramType: 0,
   arqc: undefined,
   scriptChain: undefined,
