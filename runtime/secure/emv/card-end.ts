@@ -19,6 +19,6 @@ export function ends(reason: CardEndReason, rule: string): CardEnd {
 }
 
 /** True where a step ended the session instead of giving its result. */
-export function isEnd(value: object | undefined): value is CardEnd {
-  return value !== undefined && 'kind' in value && value.kind === 'end'
+export function isEnd(value: unknown): value is CardEnd {
+  return typeof value === 'object' && value !== null && (value as { kind?: unknown }).kind === 'end'
 }

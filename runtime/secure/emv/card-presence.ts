@@ -1,0 +1,77 @@
+// Getting a chip that answers: prompt, wait, power on, another try after a mute card (EMV Book 4 v4.4, 6.2 and 11.1).
+import { isPosternError } from '../../../hal/base/errors.js'
+import type { Money } from '../../../hal/base/money.js'
+import type { ChipCardReader, ChipCardSession } from '../../../hal/chip-card-reader.js'
+import type { CardPrompts } from '../card-transaction.js'
+import { checkAtr } from './atr.js'
+import { type CardEnd, ends } from './card-end.js'
+
+/** A mute card may be wiped or turned round this often before the payment ends. */
+const MAX_ATTEMPTS = 3
+
+/** Asks for the card until one answers to reset, the person cancels, time is over, or three were mute. */
+export async function awaitCard(
+  reader: ChipCardReader,
+  prompts: CardPrompts,
+  amount: Money,
+  signal: AbortSignal,
+): Promise<ChipCardSession | CardEnd> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const waited = await waitForInsertion(reader, prompts, amount, signal)
+    if (waited) return waited
+    prompts.busy('reading')
+    const power = await reader.powerOn(signal)
+    switch (power.kind) {
+      case 'session':
+        if (checkAtr(power.session.atr).kind === 'emv') return power.session
+        await power.session.release()
+        break
+      case 'mute':
+        break
+      case 'removed':
+        continue
+    }
+    if (attempt + 1 < MAX_ATTEMPTS) await promptUntilRemoved(reader, prompts, signal)
+  }
+  return ends('mute', 'no chip that answers to reset as EMV asks')
+}
+
+/** Resolves with an end where the person gave up first. */
+async function waitForInsertion(
+  reader: ChipCardReader,
+  prompts: CardPrompts,
+  amount: Money,
+  signal: AbortSignal,
+): Promise<CardEnd | undefined> {
+  const over = new AbortController()
+  const both = AbortSignal.any([signal, over.signal])
+  const prompt = prompts.presentCard(amount, both).then((why) => ends(why, 'no card was presented'))
+  const inserted = reader.waitForCard(both).then(() => undefined)
+  return raceAndStop([inserted, prompt], over)
+}
+
+async function promptUntilRemoved(
+  reader: ChipCardReader,
+  prompts: CardPrompts,
+  signal: AbortSignal,
+): Promise<void> {
+  const over = new AbortController()
+  const both = AbortSignal.any([signal, over.signal])
+  const prompt = prompts.cardUnreadable(both).then(() => reader.waitForRemoval(both))
+  await raceAndStop([reader.waitForRemoval(both), prompt], over)
+}
+
+/** The first to settle decides; the others are aborted and waited for, so that nothing of them comes later. */
+export async function raceAndStop<T>(runs: readonly Promise<T>[], over: AbortController): Promise<T> {
+  try {
+    return await Promise.race(runs)
+  } finally {
+    over.abort()
+    await Promise.allSettled(runs)
+  }
+}
+
+/** True for the rejection that our own abort brought about. */
+export function isAborted(error: unknown): boolean {
+  return isPosternError(error, 'ABORTED')
+}

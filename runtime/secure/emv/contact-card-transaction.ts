@@ -1,0 +1,259 @@
+// CardTransaction on the contact kernel: prompts, keys and reader around transaction.ts; the seam's promises kept (runtime/secure/card-transaction.ts).
+import { erase } from '../../../hal/base/bytes.js'
+import type { Clock, Random } from '../../../hal/base/clock.js'
+import { PosternError } from '../../../hal/base/errors.js'
+import type { Log } from '../../../hal/base/log.js'
+import type { Money } from '../../../hal/base/money.js'
+import { TAG } from '../../../hal/base/tags.js'
+import type { ChipCardReader, ChipCardSession } from '../../../hal/chip-card-reader.js'
+import type {
+  CardAuthorisation,
+  CardFacts,
+  CardPrompts,
+  CardRequest,
+  CardTransaction,
+  CardTransactionFactory,
+  FinalOutcome,
+  HostAnswer,
+  PinEntry,
+  StartOutcome,
+} from '../card-transaction.js'
+import type { CardKeys } from '../keys/terminal-keys.js'
+import { type CardEnd, ends, isEnd } from './card-end.js'
+import { buildDe55, cardFacts } from './card-facts.js'
+import { awaitCard, isAborted, raceAndStop } from './card-presence.js'
+import type { EmvConfiguration } from './configuration.js'
+import { maskedTrace, type TraceEntry } from './masked-trace.js'
+import { TRANSACTION_TYPE } from './processing-restrictions.js'
+import {
+  completeTransaction,
+  type FirstResult,
+  type TransactionServices,
+  transactToFirstCryptogram,
+} from './transaction.js'
+import { panDigits, TransactionData, track2Equivalent } from './transaction-data.js'
+import { cardChannel } from './transport.js'
+
+/** What the terminal remembers of a card, by its token (Book 3, 10.6.1; Book 4, 6.3.6). */
+export interface CardHistory {
+  /** The latest amount of this card since the totals were last sent, in minor units; 0n where there is none. */
+  lastAmount(cardToken: string): Promise<bigint>
+  onExceptionFile(cardToken: string): Promise<boolean>
+}
+
+export interface ContactCardOptions {
+  readonly reader: ChipCardReader
+  readonly keys: CardKeys
+  /** Read once at the start of each payment, so that a pushed document holds from the next one on. */
+  readonly configuration: () => EmvConfiguration
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly cardHistory?: CardHistory
+  /** Gets each exchange with PAN, track, name and PIN bytes blanked. */
+  readonly trace?: (entry: TraceEntry) => void
+}
+
+/** How long `finish` waits for the card to be taken out. */
+const REMOVAL_TIMEOUT_MS = 60_000
+
+/** Makes the factory that payments are given. */
+export function contactCardTransactions(options: ContactCardOptions): CardTransactionFactory {
+  return (prompts) => new ContactCardTransaction(options, prompts)
+}
+
+class ContactCardTransaction implements CardTransaction {
+  readonly #options: ContactCardOptions
+  readonly #prompts: CardPrompts
+  readonly #data = new TransactionData()
+  #session: ChipCardSession | undefined
+  #amount: Money | undefined
+  #first: FirstResult | undefined
+  #finished: Promise<void> | undefined
+
+  constructor(options: ContactCardOptions, prompts: CardPrompts) {
+    this.#options = options
+    this.#prompts = prompts
+  }
+
+  async start(request: CardRequest, signal: AbortSignal): Promise<StartOutcome> {
+    if (this.#amount) throw new PosternError('CARD_TRANSACTION_ORDER', 'start was called twice')
+    this.#amount = request.amount
+    const session = await awaitCard(this.#options.reader, this.#prompts, request.amount, signal)
+    if (isEnd(session)) return this.#ended(session)
+    this.#session = session
+    const configuration = this.#options.configuration()
+    const first = await this.#whileCardIsIn(signal, (both, wasRemoved) =>
+      transactToFirstCryptogram(
+        this.#channel(session, signal),
+        this.#data,
+        configuration,
+        { ...request, type: TRANSACTION_TYPE.purchase },
+        this.#services(request, both, wasRemoved),
+      ),
+    )
+    if (isEnd(first)) return this.#ended(first)
+    this.#first = first
+    const facts = this.#facts(first)
+    if (!facts) return this.#ended({ kind: 'end', reason: 'cardError', rule: 'PAN is not decimal' })
+    switch (first.decision) {
+      case 'online':
+        return { kind: 'online', authorisation: await this.#authorisation(facts, first) }
+      case 'approved':
+        return { kind: 'approvedOffline', authorisation: await this.#authorisation(facts, first) }
+      case 'declined':
+        return { kind: 'declinedOffline', facts, de55: buildDe55(this.#data), reason: first.reason }
+    }
+  }
+
+  async hostAnswer(answer: HostAnswer, signal: AbortSignal): Promise<FinalOutcome> {
+    const first = this.#first
+    const session = this.#session
+    if (first?.decision !== 'online' || !session)
+      throw new PosternError('CARD_TRANSACTION_ORDER', 'hostAnswer needs a start that went online')
+    this.#prompts.busy('finishing')
+    const second = await completeTransaction(this.#channel(session, signal), this.#data, first, answer)
+    if (isEnd(second)) {
+      this.#options.log.warn('emv.ended', { reason: second.reason, rule: second.rule })
+      return { kind: 'ended', reason: second.reason, facts: this.#facts(first)! }
+    }
+    const facts = this.#facts({ ...first, cryptogramType: second.cryptogramType })!
+    const de55 = buildDe55(this.#data, second)
+    return second.approved
+      ? { kind: 'approved', facts, de55, signatureRequired: first.cvm.signatureRequired }
+      : { kind: 'declined', facts, de55, cardSaidNo: second.cardSaidNo }
+  }
+
+  finish(result: { approved: boolean }): Promise<void> {
+    this.#finished ??= this.#release(result.approved)
+    return this.#finished
+  }
+
+  async #release(approved: boolean): Promise<void> {
+    this.#data.eraseCard()
+    this.#first = undefined
+    const session = this.#session
+    if (!session) return
+    this.#session = undefined
+    const { reader, clock, log } = this.#options
+    try {
+      await session.release()
+      this.#prompts.removeCard(this.#amount!, approved)
+      const over = new AbortController()
+      await raceAndStop(
+        [reader.waitForRemoval(over.signal), clock.sleep(REMOVAL_TIMEOUT_MS, over.signal)],
+        over,
+      )
+    } catch (error) {
+      // The payment is decided; a reader that is lost by now must not change that.
+      log.warn('emv.release', { code: error instanceof PosternError ? error.code : 'UNKNOWN' })
+    }
+  }
+
+  #channel(session: ChipCardSession, signal: AbortSignal) {
+    const { trace } = this.#options
+    return cardChannel(session, trace ? { signal, trace: maskedTrace(trace) } : { signal })
+  }
+
+  /** Runs the kernel while watching the slot: a card that is pulled during a prompt ends it as `removed`. */
+  async #whileCardIsIn<T>(
+    signal: AbortSignal,
+    run: (both: AbortSignal, wasRemoved: () => boolean) => Promise<T | CardEnd>,
+  ): Promise<T | CardEnd> {
+    const pulled = new AbortController()
+    const over = new AbortController()
+    let removed = false
+    const watch = this.#options.reader.waitForRemoval(AbortSignal.any([signal, over.signal])).then(
+      () => {
+        removed = true
+        pulled.abort()
+      },
+      // Aborted, or the reader is lost: then the next command says so.
+      () => undefined,
+    )
+    try {
+      const result = await run(AbortSignal.any([signal, pulled.signal]), () => removed)
+      return removed && isEnd(result) ? ends('removed', result.rule) : result
+    } catch (error) {
+      if (removed && !signal.aborted && isAborted(error)) return ends('removed', 'card left during a prompt')
+      throw error
+    } finally {
+      over.abort()
+      await watch
+    }
+  }
+
+  #services(request: CardRequest, signal: AbortSignal, wasRemoved: () => boolean): TransactionServices {
+    const prompts = this.#prompts
+    const { keys, random, cardHistory } = this.#options
+    return {
+      random,
+      forceOnline: false,
+      async chooseApplication(names) {
+        const index = await prompts.chooseApplication(names, signal)
+        prompts.busy('reading')
+        return index
+      },
+      async confirmApplication(name) {
+        const confirmed = await prompts.confirmApplication(name, signal)
+        prompts.busy('reading')
+        return confirmed
+      },
+      preferLanguages: (codes) => {
+        if (codes.length > 0) prompts.preferLanguages(codes)
+      },
+      async enterPin(prompt): Promise<PinEntry> {
+        const entry = await prompts.enterPin({ ...prompt, amount: request.amount }, signal)
+        // The card left while the PIN was typed: nobody gets to see it.
+        if (wasRemoved() && entry.kind === 'entered') {
+          erase(entry.digits)
+          return { kind: 'cancelled' }
+        }
+        prompts.busy('reading')
+        return entry
+      },
+      encryptPin: (pin, pan) => keys.encryptPin(pin, pan),
+      cardHistory: async (data) => {
+        if (!cardHistory) return { lastAmountOfCard: 0n, onExceptionFile: false }
+        const token = await this.#token(data)
+        return {
+          lastAmountOfCard: await cardHistory.lastAmount(token),
+          onExceptionFile: await cardHistory.onExceptionFile(token),
+        }
+      },
+    }
+  }
+
+  async #token(data: TransactionData): Promise<string> {
+    const digits = panDigits(data.need(TAG.PAN)) ?? new Uint8Array()
+    try {
+      return await this.#options.keys.cardToken(digits)
+    } finally {
+      erase(digits)
+    }
+  }
+
+  async #authorisation(facts: CardFacts, first: FirstResult): Promise<CardAuthorisation> {
+    const track2 = track2Equivalent(this.#data)
+    try {
+      return {
+        facts,
+        de55: buildDe55(this.#data),
+        cardData: await this.#options.keys.encryptCardData(track2),
+        pinBlock: first.cvm.pinBlock,
+        cardToken: await this.#token(this.#data),
+      }
+    } finally {
+      erase(track2)
+    }
+  }
+
+  #facts(first: FirstResult): CardFacts | undefined {
+    return cardFacts(this.#data, first.name, first.cvm.cvm, first.cryptogramType)
+  }
+
+  #ended(end: CardEnd): StartOutcome {
+    this.#options.log.info('emv.ended', { reason: end.reason, rule: end.rule })
+    return { kind: 'ended', reason: end.reason }
+  }
+}

@@ -1,0 +1,169 @@
+// GENERATE AC: CDOL data, TC hash, both answer formats, and CDA's check of the answer (EMV Book 3 v4.4, 6.5.5, 9 and 10.8; Book 2, 6.6).
+import { concat } from '../../../hal/base/bytes.js'
+import { sha1 } from '../../../hal/base/ciphers.js'
+import { isPosternError } from '../../../hal/base/errors.js'
+import { TAG } from '../../../hal/base/tags.js'
+import type { Tlv } from '../../../hal/base/tlv.js'
+import { type CardEnd, cardError } from './card-end.js'
+import { tryParseTlv } from './card-tlv.js'
+import { type CryptogramType, generateAc, SW } from './commands.js'
+import { buildDolData, dolHas } from './dol.js'
+import { recoverSignedDynamicData, verifyCombined } from './dynamic-data-authentication.js'
+import type { RsaKey } from './rsa-recovery.js'
+import type { TransactionData } from './transaction-data.js'
+import type { CardChannel } from './transport.js'
+
+/** What the card answered. */
+export interface GeneratedCryptogram {
+  readonly kind: 'cryptogram'
+  readonly type: CryptogramType
+  /** CID bit 4: an advice is asked for. */
+  readonly adviceRequired: boolean
+  /** CID bits 1-3 (Book 3, table 14): 1 service not allowed, 2 PIN try limit, 3 issuer authentication failed. */
+  readonly reason: number
+  /** True where CDA was asked for and the signature does not hold. */
+  readonly cdaFailed: boolean
+  /** The CDOL's data of this command, for the hash of the next (Book 2, 6.6.2). */
+  readonly dolData: Uint8Array
+}
+
+export interface CryptogramRequest {
+  readonly type: CryptogramType
+  /** CDOL1 for the first, CDOL2 for the second. */
+  readonly cdol: typeof TAG.CDOL1 | typeof TAG.CDOL2
+  readonly defaultTdol: Uint8Array | undefined
+  /** The card's key and the earlier DOL data (PDOL, CDOL1), where CDA is asked for. */
+  readonly cda: { readonly key: RsaKey; readonly earlierDolData: readonly Uint8Array[] } | undefined
+}
+
+const CID_TYPE_MASK = 0xc0
+const TYPES: Readonly<Record<number, CryptogramType>> = { 0: 'AAC', 64: 'TC', 128: 'ARQC' }
+/** A card may answer what was asked or something more cautious (Book 3, 9.3, table 33). */
+const RANK: Readonly<Record<CryptogramType, number>> = { AAC: 0, ARQC: 1, TC: 2 }
+
+/** Asks for a cryptogram and stores 9F27, 9F36, 9F26, 9F10; a CDA failure sets the TVR. */
+export async function generateCryptogram(
+  card: CardChannel,
+  data: TransactionData,
+  request: CryptogramRequest,
+): Promise<GeneratedCryptogram | CardEnd> {
+  // 6.5.5.2: CDA is never asked for with an AAC.
+  const cda = request.type === 'AAC' ? undefined : request.cda
+  const dolData = cdolData(data, request)
+  if (!dolData) return cardError('CDOL is malformed or asks for more than an APDU carries')
+  const answer = await card.exchange(generateAc(request.type, cda !== undefined, dolData))
+  if (answer.kind === 'end') return answer
+  if (answer.sw !== SW.OK) return cardError('GENERATE AC was not answered with 9000')
+  const list = tryParseTlv(answer.data)
+  if (list?.length !== 1) return cardError('GENERATE AC answered no single template')
+  const template = list[0]!
+  const fields = readAnswer(template)
+  if (typeof fields === 'string') return cardError(fields)
+  const cid = fields.get(TAG.CID)![0]!
+  const type = TYPES[cid & CID_TYPE_MASK]
+  if (!type) return cardError('GENERATE AC: reserved cryptogram type')
+  const second = request.cdol === TAG.CDOL2
+  if (RANK[type] > RANK[request.type] || (second && type === 'ARQC'))
+    return cardError('GENERATE AC: the card answered a cryptogram that it may not')
+  for (const [tag, value] of fields) data.updateFromCard(tag, value)
+  data.performed('cardRiskManagementPerformed')
+  const outcome = {
+    kind: 'cryptogram',
+    type,
+    adviceRequired: (cid & 0x08) !== 0,
+    reason: cid & 0x07,
+  } as const
+  if (!cda || type === 'AAC') {
+    // Without a signature the cryptogram must stand in clear.
+    if (fields.get(TAG.CRYPTOGRAM)?.length !== 8) return cardError('GENERATE AC: no cryptogram')
+    return { ...outcome, cdaFailed: false, dolData }
+  }
+  const failure = checkSignature(data, cda, template, fields, cid, dolData)
+  if (failure !== undefined) {
+    data.raise('cdaFailed')
+    // Facts and reports still need a cryptogram; the one in clear, if any, is all there is.
+    if (fields.get(TAG.CRYPTOGRAM)?.length !== 8) data.updateFromCard(TAG.CRYPTOGRAM, new Uint8Array(8))
+  }
+  data.performed('odaPerformed')
+  return { ...outcome, cdaFailed: failure !== undefined, dolData }
+}
+
+/** The data of the CDOL, with the TC hash value where it is asked for (Book 3, 9.2.2). */
+function cdolData(data: TransactionData, request: CryptogramRequest): Uint8Array | undefined {
+  const cdol = data.need(request.cdol)
+  const lookUp = (tag: number) => data.get(tag)
+  try {
+    if (dolHas(cdol, TAG.TC_HASH)) {
+      const own = data.card(TAG.TDOL)
+      if (!own) data.raise('defaultTdolUsed')
+      data.set(TAG.TC_HASH, sha1(buildDolData(own ?? request.defaultTdol ?? new Uint8Array(), lookUp)))
+    }
+    return buildDolData(cdol, lookUp)
+  } catch (error) {
+    if (isPosternError(error, 'DOL_INVALID')) return undefined
+    throw error
+  }
+}
+
+/** Data objects of either format; a text says what is wrong. */
+function readAnswer(template: Tlv): Map<number, Uint8Array> | string {
+  const fields = new Map<number, Uint8Array>()
+  if (template.tag === TAG.RESPONSE_FORMAT_1) {
+    const { value } = template
+    if (value.length < 11 || value.length > 43) return 'GENERATE AC, format 1: length'
+    fields.set(TAG.CID, value.subarray(0, 1))
+    fields.set(TAG.ATC, value.subarray(1, 3))
+    fields.set(TAG.CRYPTOGRAM, value.subarray(3, 11))
+    if (value.length > 11) fields.set(TAG.ISSUER_APPLICATION_DATA, value.subarray(11))
+    return fields
+  }
+  if (template.tag !== TAG.RESPONSE_FORMAT_2) return 'GENERATE AC answered neither format'
+  for (const item of template.children ?? []) {
+    if (item.children) continue
+    if (fields.has(item.tag)) return 'GENERATE AC, format 2: a data object stands twice'
+    fields.set(item.tag, item.value)
+  }
+  if (fields.get(TAG.CID)?.length !== 1) return 'GENERATE AC, format 2: no cryptogram information data'
+  if (fields.get(TAG.ATC)?.length !== 2) return 'GENERATE AC, format 2: no ATC'
+  const iad = fields.get(TAG.ISSUER_APPLICATION_DATA)
+  if (iad && iad.length > 32) return 'GENERATE AC, format 2: issuer application data too long'
+  return fields
+}
+
+/** Book 2, 6.6.2; the name of the check that failed, or undefined. */
+function checkSignature(
+  data: TransactionData,
+  cda: NonNullable<CryptogramRequest['cda']>,
+  template: Tlv,
+  fields: ReadonlyMap<number, Uint8Array>,
+  cid: number,
+  dolData: Uint8Array,
+): string | undefined {
+  const signature = fields.get(TAG.SIGNED_DYNAMIC_DATA)
+  if (template.tag !== TAG.RESPONSE_FORMAT_2 || !signature) return 'no signature'
+  const signed = recoverSignedDynamicData(cda.key, signature)
+  if (!signed) return 'signature'
+  const result = verifyCombined(signed, {
+    unpredictableNumber: data.need(TAG.UNPREDICTABLE_NUMBER),
+    dolData: [...cda.earlierDolData, dolData],
+    responseObjects: objectsWithout(template, TAG.SIGNED_DYNAMIC_DATA),
+    cid,
+  })
+  if (typeof result === 'string') return result
+  data.updateFromCard(TAG.CRYPTOGRAM, result.cryptogram)
+  data.updateFromCard(TAG.ICC_DYNAMIC_NUMBER, signed.iccDynamicNumber)
+  return undefined
+}
+
+/** The template's bytes as received, without one object: its tag and length may be coded as the card liked. */
+function objectsWithout(template: Tlv, tag: number): Uint8Array {
+  const { value } = template
+  const parts: Uint8Array[] = []
+  let at = 0
+  for (const item of template.children ?? []) {
+    const end = item.value.byteOffset - value.byteOffset + item.value.length
+    if (item.tag !== tag) parts.push(value.subarray(at, end))
+    at = end
+  }
+  return concat(...parts)
+}

@@ -1,0 +1,120 @@
+// Offline PIN: try counter, VERIFY in clear or enciphered (EMV Book 3 v4.4, 10.5.1 and 6.5.12; Book 2, 7).
+import { concat, erase } from '../../../hal/base/bytes.js'
+import { rsaPublic } from '../../../hal/base/ciphers.js'
+import type { Random } from '../../../hal/base/clock.js'
+import { isPosternError } from '../../../hal/base/errors.js'
+import { TAG } from '../../../hal/base/tags.js'
+import type { PinEntry } from '../card-transaction.js'
+import { encodeFormat2 } from '../keys/pin-block.js'
+import { type CardEnd, ends, isEnd } from './card-end.js'
+import { tryParseTemplate } from './card-tlv.js'
+import { getChallenge, getData, SW, verifyPin } from './commands.js'
+import type { RsaKey } from './rsa-recovery.js'
+import type { TransactionData } from './transaction-data.js'
+import type { CardChannel } from './transport.js'
+
+/** Asks the cardholder; the digits are this file's to erase. */
+export type AskPin = (triesLeft: number | undefined, wrong: boolean) => Promise<PinEntry>
+
+export type OfflinePinResult = 'successful' | 'failed' | 'bypassed'
+
+/** 63Cx counts fifteen tries at most; a card that never counts down is left after as many. */
+const MAX_TRIES = 15
+
+/**
+ * Asks for the PIN until the card accepts it, has no tries left, or the cardholder passes over or cancels.
+ * Sets PIN Try Limit exceeded and PIN not entered in the TVR.
+ */
+export async function verifyOfflinePin(
+  card: CardChannel,
+  data: TransactionData,
+  ask: AskPin,
+  enciphered: { readonly key: RsaKey; readonly random: Random } | undefined,
+): Promise<OfflinePinResult | CardEnd> {
+  let triesLeft = await readTryCounter(card, data)
+  if (isEnd(triesLeft)) return triesLeft
+  if (triesLeft === 0) {
+    data.raise('pinTryLimitExceeded')
+    return 'failed'
+  }
+  for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+    const entry = await ask(triesLeft, attempt > 0)
+    if (entry.kind === 'cancelled' || entry.kind === 'timeout') return ends(entry.kind, 'PIN entry')
+    if (entry.kind === 'bypassed') {
+      data.raise('pinNotEntered')
+      return 'bypassed'
+    }
+    const sw = await presentPin(card, entry.digits, enciphered)
+    if (sw === undefined) return 'failed'
+    if (isEnd(sw)) return sw
+    if (sw === SW.OK) return 'successful'
+    const counts = (sw & 0xfff0) === 0x63c0
+    if (sw === SW.METHOD_BLOCKED || sw === SW.REFERENCE_INVALIDATED || sw === 0x63c0) {
+      data.raise('pinTryLimitExceeded')
+      return 'failed'
+    }
+    if (!counts) return 'failed'
+    triesLeft = sw & 0x0f
+  }
+  return 'failed'
+}
+
+/** GET DATA 9F17; undefined where the card does not tell (10.5.1: then the PIN is asked for without knowing). */
+async function readTryCounter(
+  card: CardChannel,
+  data: TransactionData,
+): Promise<number | undefined | CardEnd> {
+  const answer = await card.exchange(getData(TAG.PIN_TRY_COUNTER))
+  if (answer.kind === 'end') return answer
+  const value = answer.sw === SW.OK ? tryParseTemplate(answer.data, TAG.PIN_TRY_COUNTER)?.value : undefined
+  if (value?.length !== 1) return undefined
+  data.updateFromCard(TAG.PIN_TRY_COUNTER, value)
+  return value[0]
+}
+
+/** One VERIFY; its status words, or undefined where the PIN could not be enciphered. Erases the digits. */
+async function presentPin(
+  card: CardChannel,
+  digits: Uint8Array,
+  enciphered: { readonly key: RsaKey; readonly random: Random } | undefined,
+): Promise<number | undefined | CardEnd> {
+  const block = encodeFormat2(digits)
+  erase(digits)
+  let content: Uint8Array = block
+  let command: Uint8Array | undefined
+  try {
+    if (enciphered) {
+      const challenge = await card.exchange(getChallenge())
+      if (challenge.kind === 'end') return challenge
+      if (challenge.sw !== SW.OK || challenge.data.length !== 8) return undefined
+      const sealed = encipher(block, challenge.data, enciphered.key, enciphered.random)
+      if (!sealed) return undefined
+      content = sealed
+    }
+    command = verifyPin(content, enciphered !== undefined)
+    const answer = await card.exchange(command)
+    return answer.kind === 'end' ? answer : answer.sw
+  } finally {
+    erase(block, content, command)
+  }
+}
+
+/** Book 2, 7.2: 7F, PIN block, the card's challenge, random padding to the key's length. */
+function encipher(
+  block: Uint8Array,
+  challenge: Uint8Array,
+  key: RsaKey,
+  random: Random,
+): Uint8Array | undefined {
+  const padding = key.modulus.length - 1 - block.length - challenge.length
+  if (padding < 0) return undefined
+  const clear = concat(Uint8Array.of(0x7f), block, challenge, random(padding))
+  try {
+    return rsaPublic(key.modulus, key.exponent, clear)
+  } catch (error) {
+    if (isPosternError(error, 'CIPHER_INVALID')) return undefined
+    throw error
+  } finally {
+    erase(clear)
+  }
+}
