@@ -6,8 +6,8 @@ import type { Bridge } from '../bridge/bridge-client.js'
 import type { Inbox } from '../link/inbox.js'
 import type { Outbox } from '../link/outbox.js'
 import type { PaymentEvents } from '../link/payment-events.js'
-import type { Printing } from '../peripherals/printing.js'
 import type { ScannerService } from '../peripherals/scanner-service.js'
+import type { PrintService } from '../receipts/print-service.js'
 import type { AppStorage } from '../storage.js'
 
 export interface AppServices {
@@ -19,7 +19,7 @@ export interface AppServices {
   readonly outbox: Pick<Outbox, 'put'>
   readonly inbox: Inbox
   readonly payments: PaymentEvents
-  readonly printing: Printing
+  readonly printing: Pick<PrintService, 'print' | 'receipt'>
   readonly scanner: ScannerService
   readonly clock: Clock
   readonly log: Log

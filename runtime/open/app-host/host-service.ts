@@ -142,7 +142,7 @@ export function createHostService(
     'printer.receipt': async ({ key, copy }, signal) => {
       const facts = await again(signal, () => secure['payments.receipt']({ key }, signal))
       if (facts === null) throw new RpcError('NO_RECEIPT', 'this payment has no receipt')
-      return services.printing.receipt(facts, copy, signal)
+      return services.printing.receipt(facts, { copy, locale: services.locale() }, signal)
     },
     'scanner.trigger': async (_params, signal) => {
       onForeground()

@@ -103,9 +103,8 @@ export function startLink(options: LinkOptions): Link {
     if (topic === topics.ack) {
       const acks = readPayload(Ids, payload)
       if (acks === undefined) return log.warn('link.bad-message', { topic })
-      outbox.acknowledge(acks.ids)
       for (const id of acks.ids) inFlight.delete(id)
-      return fillWindow()
+      return outbox.acknowledge(acks.ids) // which fills the window
     }
     const [app, down, ...rest] = topic.slice(`${topics.base}/app/`.length).split('/')
     const name = rest.join('/')

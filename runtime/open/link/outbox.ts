@@ -30,7 +30,7 @@ export interface Outbox {
   /** The application has them. Unknown ids are ignored. */
   acknowledge(ids: readonly string[]): void
   size(): number
-  /** Called when there is something new. Returns the unsubscriber. */
+  /** Called soon after something was put or acknowledged. Returns the unsubscriber. */
   on(listener: () => void): () => void
 }
 
@@ -49,22 +49,25 @@ export function createOutbox(database: LinkDatabase, clock: Clock, random: Rando
   const count = database.prepare('select count(*) from outbox').pluck()
   const listeners = new Set<() => void>()
   let size = count.get() as number
+  /** Later, as the caller may be inside a transaction. */
+  const changed = () =>
+    queueMicrotask(() => {
+      for (const listener of [...listeners]) listener()
+    })
 
   return {
     put: (topic, body, { id = toHex(random(16)).toLowerCase(), important = false } = {}) => {
       if (size >= MOST_WAITING + (important ? RESERVE : 0))
         throw new PosternError('OUTBOX_FULL', `${size} messages wait for a network already`, { size })
       size += insert.run(id, topic, JSON.stringify(body) ?? 'null', clock.nowMs()).changes
-      // Later, as the caller may be inside a transaction.
-      queueMicrotask(() => {
-        for (const listener of [...listeners]) listener()
-      })
+      changed()
       return id
     },
     next: (afterSeq, limit) => select.all(afterSeq, limit) as OutboxMessage[],
     acknowledge: (ids) => {
       removeAll(ids)
       size = count.get() as number
+      changed()
     },
     size: () => size,
     on: (listener) => {
