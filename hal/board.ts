@@ -1,4 +1,6 @@
 // A board profile: which driver serves which device, with its options. Drivers are named in a registry by the boot files.
+import type { TSchema } from 'typebox'
+import { Value } from 'typebox/value'
 import type { Clock } from './base/clock.js'
 import { PosternError } from './base/errors.js'
 import type { Log } from './base/log.js'
@@ -169,12 +171,13 @@ export function parseBoard(
       problem(`${key}/options${path}`, `\${${missing}}`, `has no such parameter; there are ${given}`)
     })
     if (filled === undefined) return undefined
-    const faults = schemaFaults(driver.optionsSchema, filled)
+    const options = Value.Default(driver.optionsSchema as TSchema, filled)
+    const faults = schemaFaults(driver.optionsSchema, options)
     for (const fault of faults) {
       problems.push({ key: `${key}/options${fault.path}`, value: fault.value, allowed: fault.allowed })
     }
     if (faults.length > 0) return undefined
-    return { id, deviceClass, driver: driver.name, options: filled as Record<string, unknown> }
+    return { id, deviceClass, driver: driver.name, options: options as Record<string, unknown> }
   }
 
   const devices = rows

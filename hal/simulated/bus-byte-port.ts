@@ -1,15 +1,21 @@
 // The virtual handheld's printer port as a byte port, for the printer driver that knows the printer's language.
+import type { DriverContext } from '../board.js'
 import type { BytePort, OpenBytePort } from '../byte-port.js'
 import { deviceError } from '../device-base.js'
-import type { Bus } from './bus.js'
+import { type BusConnector, type BusOptions, socketBus } from './bus-device.js'
 
 /** Longest piece that one bus command carries. */
 const PIECE = 4_096
 
-/** Opens the printer's wire on `bus`, which stays the caller's to close. */
-export function busPrinterPort(bus: Bus): OpenBytePort {
-  return async () => {
-    await bus.settled()
+/**
+ * Opener of the virtual handheld's printer port. Each port that it opens is a connection of its own.
+ * @example escposDriver('simulated', busOptionFields, busPrinterPort())
+ */
+export function busPrinterPort(
+  connect: BusConnector = socketBus,
+): (options: BusOptions, context: DriverContext) => OpenBytePort {
+  return (options, context) => async () => {
+    const bus = connect(options, context)
     const wire = bus.port('printer')
     const early: Uint8Array[] = []
     let onData: ((bytes: Uint8Array) => void) | undefined
@@ -29,8 +35,14 @@ export function busPrinterPort(bus: Bus): OpenBytePort {
         else onData(bytes)
       }
     })
-    if (!there) {
+    const close = async () => {
+      closed = true
       stop()
+      await bus.close()
+    }
+    await bus.settled()
+    if (!there) {
+      await close()
       throw deviceError('DEVICE_LOST', 'the printer port is not on the bus')
     }
     const port: BytePort = {
@@ -50,10 +62,7 @@ export function busPrinterPort(bus: Bus): OpenBytePort {
         onLost = listener
         if (gone !== undefined) listener(gone)
       },
-      async close() {
-        closed = true
-        stop()
-      },
+      close,
     }
     return port
   }
