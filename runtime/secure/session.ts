@@ -7,7 +7,7 @@ import type { Operator } from '../api/payments.js'
 import { codeMatches } from './operator-codes.js'
 import type { OperatorEntry, OperatorsDocument } from './operators-document.js'
 import type { Journal, OperatorAttempts } from './payments/journal.js'
-import type { Texts } from './payments/payment-texts.js'
+import type { Texts } from './texts.js'
 
 /** What is asked for on the secure screen, and what went wrong with the last try. */
 export interface OperatorQuestion {
