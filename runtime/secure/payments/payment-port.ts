@@ -11,10 +11,10 @@ import type {
   VoidRequest,
 } from '../../api/payments.js'
 import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
+import type { Texts } from '../texts.js'
 import type { Acquirer } from './acquirer-port.js'
 import type { Journal } from './journal.js'
 import type { MerchantDocument } from './merchant-document.js'
-import type { Texts } from '../texts.js'
 
 /** Who asks: set by the world that carries the request, shown in the top row. */
 export interface Owner {

@@ -209,7 +209,10 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
         (signal) => rounds.compareOwed(signal),
       )
     },
-    roadChanged: () => background?.wake(),
+    roadChanged() {
+      reversals.hurry()
+      background?.wake()
+    },
     async stop() {
       await background?.stop()
       await live?.view.catch(() => undefined)

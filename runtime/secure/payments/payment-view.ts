@@ -2,9 +2,9 @@
 import { isPosternError } from '../../../hal/base/errors.js'
 import { type MoneyJson, money, moneyToJson } from '../../../hal/base/money.js'
 import type { PaymentOutcome, PaymentView, ReceiptFacts } from '../../api/payments.js'
+import type { Texts } from '../texts.js'
 import type { MerchantDocument } from './merchant-document.js'
 import type { PaymentRecord, ReversalCause } from './payment-record.js'
-import type { Texts } from '../texts.js'
 
 const WHILE_OWED: Readonly<Record<ReversalCause, PaymentOutcome>> = {
   timeout: 'reversing',

@@ -62,8 +62,10 @@ export function owing(
 export interface Reversals {
   /** Tries each that is owed once, in order; true when none is left. Call it in the acquirer's lane. */
   flush(signal: AbortSignal): Promise<boolean>
-  /** Milliseconds to wait before the next try, by the failures so far. */
-  waitMs(): number
+  /** Milliseconds until the background should try again, by the failures so far; 0 is now. */
+  dueInMs(): number
+  /** What made tries fail may have gone: the next is due now. */
+  hurry(): void
 }
 
 type Needs = Pick<
@@ -73,6 +75,7 @@ type Needs = Pick<
 
 export function createReversals(deps: Needs): Reversals {
   const { journal, acquirer, clock, log } = deps
+  let lastTryMs = Number.NEGATIVE_INFINITY
   const owed = () => journal.openPayments().filter(({ state }) => OWED_STATES.includes(state))
 
   function failed(key: string, why: string): void {
@@ -143,20 +146,26 @@ export function createReversals(deps: Needs): Reversals {
   return {
     async flush(signal) {
       for (const record of owed()) {
+        lastTryMs = clock.monotonicMs()
         if (signal.aborted || !(await attempt(record, signal))) return false
       }
       return owed().length === 0
     },
-    waitMs() {
-      const failures = Math.max(0, ...owed().map(({ reversal }) => reversal?.failures ?? 0))
-      return failures === 0 ? 0 : Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS)
+    dueInMs() {
+      const failures = Math.min(...owed().map(({ reversal }) => reversal?.failures ?? 0))
+      if (failures === 0 || failures === Number.POSITIVE_INFINITY) return 0
+      const waitMs = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS)
+      return Math.max(0, lastTryMs + waitMs - clock.monotonicMs())
+    },
+    hurry() {
+      lastTryMs = Number.NEGATIVE_INFINITY
     },
   }
 }
 
-/** The worker's view of the lane: reversals first, then what `further` does. */
+/** The worker beside the payments: reversals first, then what `further` does. */
 export interface Background {
-  /** Something is owed, or the network is back: try now. */
+  /** Something is owed, or the way is free again: look what is due. */
   wake(): void
   stop(): Promise<void>
 }
@@ -184,12 +193,12 @@ export function startBackground(
   async function work(): Promise<void> {
     while (!ending.signal.aborted) {
       let done = false
-      if (mayWork()) {
+      if (mayWork() && reversals.dueInMs() === 0) {
         done = await lane.run(
           async () => (await reversals.flush(ending.signal)) && (await further(ending.signal)),
         )
       }
-      await rest(done ? LONGEST_WAIT_MS : Math.max(FIRST_WAIT_MS, reversals.waitMs()))
+      await rest(done ? LONGEST_WAIT_MS : reversals.dueInMs() || FIRST_WAIT_MS)
     }
   }
   const running = work().catch((error) => {

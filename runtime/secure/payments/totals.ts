@@ -1,9 +1,9 @@
 // Totals of a round, always counted from the journal's own records, and differences from the acquirer's in words.
 import { formatMoney, money, moneyToJson } from '../../../hal/base/money.js'
 import type { RoundTotals } from '../../api/payments.js'
+import type { Texts } from '../texts.js'
 import type { BatchTotals, PaymentRecord, RoundRecord } from './payment-record.js'
 import { LIVE_STATES, OWED_STATES, STANDING_STATES } from './payment-states.js'
-import type { Texts } from '../texts.js'
 import { amountOf, localIso, outcomeOf } from './payment-view.js'
 
 /** Bounds of what crosses the bridge in one line. */

@@ -69,7 +69,12 @@ export async function settle(turns = 20): Promise<void> {
 }
 
 /** Moves the clock in steps until `done`, at most `steps` times. */
-export async function until(clock: TestClock, done: () => boolean, stepMs = 5_000, steps = 200): Promise<void> {
+export async function until(
+  clock: TestClock,
+  done: () => boolean,
+  stepMs = 5_000,
+  steps = 200,
+): Promise<void> {
   await settle()
   for (let i = 0; i < steps && !done(); i++) {
     clock.advance(stepMs)
@@ -175,7 +180,7 @@ export function scriptedCards(script: CardScript, power: Power, calls: string[])
 }
 
 interface LedgerLine {
-  readonly minor: bigint
+  minor: bigint
   readonly batch: number
   state: 'approved' | 'declined' | 'voided' | 'reversed'
 }
@@ -257,9 +262,7 @@ export class TestHost implements Acquirer {
     const host = this.totalsOf(request.batch)
     const equal = JSON.stringify(host) === JSON.stringify(request.totals)
     this.power.step('host: totals compared')
-    return equal
-      ? { kind: 'agrees' as const }
-      : { kind: 'differs' as const, host, responseCode: '95' }
+    return equal ? { kind: 'agrees' as const } : { kind: 'differs' as const, host, responseCode: '95' }
   }
 }
 
