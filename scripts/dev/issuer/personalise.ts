@@ -246,7 +246,7 @@ function personaliseApplication(
           [0x8d, encodeDol(second)],
           [0x9f49, encodeDol(DDOL)],
           [0x5f30, numeric(application.serviceCode)],
-          [0x9f08, Uint8Array.of(0x00, 0x01)],
+          [0x9f08, Uint8Array.of(0x00, 0x8c)],
         ),
       ],
       signed: 1,

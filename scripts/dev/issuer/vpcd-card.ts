@@ -8,6 +8,9 @@ export const VPCD_PORT = 35963
 
 const CONTROL = { powerOff: 0, powerOn: 1, reset: 2, getAtr: 4 } as const
 
+/** NOTE: vpcd takes an empty ATR for an empty slot; a mute card is shown by one that no reader can read. */
+const BROKEN_ATR = Uint8Array.of(0x00)
+
 /** A card in the reader's slot. */
 export interface InsertedCard {
   /** Pulls it out; resolves once the connection is closed. Idempotent. */
@@ -39,7 +42,7 @@ async function serve(socket: Socket, card: VirtualCard): Promise<void> {
         return undefined
       case CONTROL.getAtr:
         atr ??= card.powerOn()
-        return atr ?? new Uint8Array(0)
+        return atr ?? BROKEN_ATR
       default:
         return undefined
     }
