@@ -48,7 +48,9 @@ const PREPARE_MS = 3000
  */
 export function createPinEntry(deps: PinEntryDependencies): EnterPin {
   const { screens, texts, clock, log } = deps
+  const thaw = () => deps.thawApps().catch((error) => log.error('pin.thaw', { error: String(error) }))
   return async (prompt, signal) => {
+    if (signal.aborted) return { kind: 'cancelled' }
     // An ArrayBuffer of its own lies outside the garbage-collected heap: erasing it leaves no moved copy behind.
     const digits = new Uint8Array(new ArrayBuffer(MAX_DIGITS))
     let count = 0
@@ -124,10 +126,14 @@ export function createPinEntry(deps: PinEntryDependencies): EnterPin {
       },
     })
     let result: PinEntry = { kind: 'cancelled' }
+    let frozen = false
+    let freezing: Promise<void> = Promise.resolve()
     try {
       signal.addEventListener('abort', onAbort, { once: true })
-      if (signal.aborted) return result
-      const safe = Promise.all([deps.freezeApps(), surface.lit()]).then(() => 'safe' as const)
+      freezing = deps.freezeApps().then(() => {
+        frozen = true
+      })
+      const safe = Promise.all([freezing, surface.lit()]).then(() => 'safe' as const)
       const late = clock.sleep(PREPARE_MS, timers.signal).then(
         () => Promise.reject(new PosternError('PIN_PREPARE_TIMEOUT', 'apps not frozen in time')),
         () => 'over' as const,
@@ -151,7 +157,9 @@ export function createPinEntry(deps: PinEntryDependencies): EnterPin {
       if (result.kind !== 'entered') erase(digits)
       count = 0
       surface.close()
-      await deps.thawApps().catch((error) => log.error('pin.thaw', { error: String(error) }))
+      await thaw()
+      // A freeze that took effect only now must not outlive the entry.
+      if (!frozen) freezing.then(thaw, () => undefined)
     }
   }
 }

@@ -101,7 +101,7 @@ export function drawCard(pen: Pen, screen: Card): void {
 /** A terminal from above with its slot, and the card on its way; about 100 units high. */
 function drawSlot(pen: Pen, room: Rect, { picture }: Card): void {
   const { canvas, theme } = pen
-  const k = Math.max(1, Math.min(Math.floor(room.height / 96), Math.floor(room.width / 150)))
+  const k = Math.max(1, Math.min(Math.floor(room.height / 96), Math.floor(room.width / 130)))
   const cx = room.x + Math.floor(room.width / 2)
   const top = room.y + Math.max(0, Math.floor((room.height - 104 * k) / 2))
   const body = { x: cx - 52 * k, y: top, width: 104 * k, height: 40 * k }

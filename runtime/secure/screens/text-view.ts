@@ -45,7 +45,7 @@ function drawFlow(pen: Pen, { room, lines: all, extent }: Flow, scroll: number, 
   const first = Math.min(scroll, Math.max(0, extent.totalLines - extent.visibleLines))
   const shown = all.slice(first, first + extent.visibleLines)
   const slack = room.height - shown.length * lineHeight(pen.layout)
-  const y = room.y + (all.length <= extent.visibleLines && !pen.layout.compact ? Math.floor(slack / 2) : 0)
+  const y = room.y + (all.length <= extent.visibleLines && !pen.layout.compact ? Math.floor(slack * 0.4) : 0)
   const align = all.length <= 4 && !pen.layout.compact ? 'center' : 'left'
   lines(pen, { ...room, y, height: room.y + room.height - y }, shown, { colour }, align)
   const bar = pen.layout.compact ? room : { ...room, width: room.width + pen.layout.margin - 2 }
@@ -57,23 +57,19 @@ export function messageFlow(
   font: Font,
   screen: Message,
 ): Flow & { readonly sign: Rect | undefined } {
-  const room = inset(layout.body, layout.margin, layout.compact ? 0 : 8 * layout.unit)
-  if (layout.compact || screen.tone === undefined)
-    return { ...flow(layout, font, screen.text, room), sign: undefined }
-  const size = (layout.body.height >= 180 * layout.unit ? 64 : 40) * layout.unit
-  const below = size + 8 * layout.unit
+  const { unit, compact, body } = layout
+  const room = inset(body, layout.margin, compact ? 0 : 8 * unit)
+  const plain = flow(layout, font, screen.text, room)
+  if (compact || screen.tone === undefined) return { ...plain, sign: undefined }
+  const size = (body.height >= 180 * unit ? 64 : 40) * unit
+  const gap = 14 * unit
+  const textHeight = plain.lines.length * lineHeight(layout)
+  const slack = Math.max(0, room.height - size - gap - textHeight)
+  const y = room.y + Math.floor(slack * 0.35)
+  const below = { ...room, y: y + size + gap, height: Math.max(0, room.y + room.height - y - size - gap) }
   return {
-    ...flow(layout, font, screen.text, {
-      ...room,
-      y: room.y + below,
-      height: Math.max(0, room.height - below),
-    }),
-    sign: {
-      x: room.x + Math.floor((room.width - size) / 2),
-      y: room.y + 4 * layout.unit,
-      width: size,
-      height: size,
-    },
+    ...flow(layout, font, screen.text, slack > 0 ? { ...below, height: textHeight } : below),
+    sign: { x: room.x + Math.floor((room.width - size) / 2), y, width: size, height: size },
   }
 }
 
@@ -221,11 +217,13 @@ export function receiptFlow(layout: Layout, font: Font, screen: Receipt): Flow &
   }
 }
 
-/** Pieces of at most `columns`, spaces kept: the columns of a receipt carry meaning. */
+/** Pieces of at most `columns`; where a line is too long its wide gaps close first. */
 function chunk(font: Font, text: string, columns: number): string[] {
+  const whole = text.replaceAll('\n', ' ')
+  if (font.measure(whole) <= columns) return [whole]
   const parts: string[] = []
   let part = ''
-  for (const character of text.replaceAll('\n', ' ')) {
+  for (const character of whole.replace(/ {2,}/g, ' ').trim()) {
     if (part !== '' && font.measure(part + character) > columns) {
       parts.push(part)
       part = ''
@@ -233,6 +231,26 @@ function chunk(font: Font, text: string, columns: number): string[] {
     part += character
   }
   return [...parts, part]
+}
+
+/** Ideographs can't stand closer than they are wide: their lines take the room from the spaces between words. */
+function drawTightLine(pen: Pen, x: number, y: number, text: string, pitch: number): void {
+  const { canvas, font, theme, layout } = pen
+  const words = text.split(/( +)/).filter((word) => word !== '')
+  const pitchOf = (word: string) => (/[\u2e80-\uffff]/.test(word) ? 8 : pitch)
+  const isGap = (word: string) => word.startsWith(' ')
+  const wordColumns = words
+    .filter((word) => !isGap(word))
+    .reduce((sum, word) => sum + (font.measure(word) * pitchOf(word)) / 8, 0)
+  const spaces = words.filter(isGap).reduce((sum, word) => sum + word.length, 0)
+  const room = (font.measure(text) * pitch) / 8 - wordColumns
+  const space = spaces === 0 ? 0 : Math.max(2, room / spaces)
+  let at = x
+  for (const word of words) {
+    if (!isGap(word))
+      canvas.text(at, y, word, { colour: theme.ink, scale: layout.unit, pitch: pitchOf(word) })
+    at += (isGap(word) ? word.length * space : (font.measure(word) * pitchOf(word)) / 8) * layout.unit
+  }
 }
 
 export function drawReceipt(pen: Pen, screen: Receipt, state: TextState): void {
@@ -248,7 +266,7 @@ export function drawReceipt(pen: Pen, screen: Receipt, state: TextState): void {
   const widest = Math.max(0, ...all.map((text) => (pen.font.measure(text) * pitch) / 8)) * layout.unit
   const x = room.x + Math.max(0, Math.floor((room.width - widest) / 2))
   for (const [i, text] of all.slice(first, first + extent.visibleLines).entries())
-    canvas.text(x, room.y + i * 16 * layout.unit, text, { colour: theme.ink, scale: layout.unit, pitch })
+    drawTightLine(pen, x, room.y + i * 16 * layout.unit, text, pitch)
   scrollBar(
     pen,
     { ...layout.body, width: layout.body.width - 1 },
