@@ -205,7 +205,7 @@ t.test(
       t.notOk(readFileSync(join(folder, file)).includes(Buffer.from(secret)), `${file} holds no clear key`)
     }
     await t.rejects(openStore(folder, 'open barley'), { code: 'KEY_STORE_REFUSED' })
-    const half = join(t.testdir({}), 'half')
+    const half = join(folder, 'half')
     await openStore(half)
     rmSync(join(half, 'check.sealed'))
     await (await openStore(half, 'another')).write('acquirer', secret)
