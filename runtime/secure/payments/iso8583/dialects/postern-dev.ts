@@ -80,7 +80,7 @@ export const POSTERN_DEV_TABLE: DialectTable = patchDialect(
       // Values of 1987 and EMV tags that an answer carries: 91, 71, 72.
       55: b('b...512', 'Integrated circuit card data', 'hidden'),
       60: b('n...6', 'Batch number'),
-      62: b('n...6', 'Receipt number'),
+      62: b('n...9', 'Receipt number'),
     },
   },
 )
@@ -108,6 +108,11 @@ export const NETWORK_CODES = { signOn: '001', echo: '301' } as const
 
 /** DE66: whether the totals agree. */
 export const SETTLEMENT_CODES = { inBalance: '1', outOfBalance: '2', error: '3' } as const
+
+/** DE97: sales less voids in minor units; `C` where the merchant is owed, `D` where it owes. */
+export function netSettlement(minor: bigint): string {
+  return `${minor < 0n ? 'D' : 'C'}${(minor < 0n ? -minor : minor).toString().padStart(16, '0')}`
+}
 
 /** DE90: type, trace number and transmission time of the original, no institutions (ISO 8583:1987, 4.3.90). */
 export function originalDataElements(original: { mti: string; stan: string; transmitted: string }): string {

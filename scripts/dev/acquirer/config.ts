@@ -1,0 +1,101 @@
+// The acquirer's configuration: one JSON file, checked before anything is opened.
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { type Static, Type } from 'typebox'
+import { PosternError } from '../../../hal/base/errors.js'
+import { checker } from '../../../runtime/api/contract.js'
+
+const closed = { additionalProperties: false } as const
+const Address = Type.Object(
+  { host: Type.String({ minLength: 1 }), port: Type.Integer({ minimum: 0, maximum: 65535 }) },
+  closed,
+)
+
+const RuleSchema = Type.Object(
+  {
+    name: Type.String(),
+    on: Type.Union([Type.Literal('sale'), Type.Literal('reversal'), Type.Literal('totals')]),
+    when: Type.Object(
+      {
+        amountEnds: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
+        panEnds: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
+        bin: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
+      },
+      closed,
+    ),
+    decline: Type.Optional(Type.String({ pattern: '^[0-9A-Z]{2}$' })),
+    booked: Type.Optional(Type.Literal(false)),
+    delivery: Type.Optional(
+      Type.Union([
+        Type.Literal('normal'),
+        Type.Literal('silent'),
+        Type.Literal('late'),
+        Type.Literal('dropMidReply'),
+        Type.Literal('dropBeforeReply'),
+        Type.Literal('twice'),
+        Type.Literal('badMac'),
+        Type.Literal('unreadable'),
+      ]),
+    ),
+    issuerAnswer: Type.Optional(Type.Union([Type.Literal('none'), Type.Literal('wrong')])),
+    times: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
+  closed,
+)
+
+export const AcquirerConfig = Type.Object(
+  {
+    /** Where terminals connect, TLS; port 0 takes a free one. */
+    listen: Address,
+    /** Where the ledger is asked, plain HTTP on loopback; absent: not at all. */
+    query: Type.Optional(Address),
+    /** PEM files. With `clientCa` a terminal must show a certificate of that authority. */
+    tls: Type.Object({ key: Type.String(), cert: Type.String(), clientCa: Type.Optional(Type.String()) }, closed),
+    /** Base derivation key, hex of 16, 24 or 32 bytes. */
+    bdk: Type.String({ pattern: '^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{48}|[0-9A-Fa-f]{64})$' }),
+    /** Folder of the issuer's keys (scripts/dev/issuer). */
+    issuerKeys: Type.String(),
+    /** Folder of the issuer's memory of its cards (counters, PIN tries); beside the ledger where absent. */
+    issuerState: Type.Optional(Type.String()),
+    /** SQLite file. */
+    ledger: Type.String(),
+    terminals: Type.Array(
+      Type.Object(
+        {
+          terminalId: Type.String({ pattern: '^[ -~]{8}$' }),
+          merchantId: Type.String({ pattern: '^[ -~]{1,15}$' }),
+        },
+        closed,
+      ),
+      { minItems: 1 },
+    ),
+    /** How late a late answer is. */
+    lateMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000 })),
+    /** Go before the built-in rules (rules.ts). */
+    rules: Type.Optional(Type.Array(RuleSchema, { maxItems: 100 })),
+  },
+  closed,
+)
+export type AcquirerConfig = Static<typeof AcquirerConfig>
+
+/** Reads the file; paths in it are relative to its folder. @throws PosternError `CONFIG_INVALID` naming the key */
+export function readAcquirerConfig(path: string): AcquirerConfig {
+  let value: unknown
+  try {
+    value = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    throw new PosternError('CONFIG_INVALID', `${path} cannot be read as JSON`, {}, error)
+  }
+  const fault = checker(AcquirerConfig)(value)
+  if (fault !== undefined) throw new PosternError('CONFIG_INVALID', `acquirer configuration: ${fault}`)
+  const config = value as AcquirerConfig
+  const at = (file: string) => resolve(dirname(path), file)
+  const { key, cert, clientCa } = config.tls
+  return {
+    ...config,
+    tls: { key: at(key), cert: at(cert), ...(clientCa === undefined ? {} : { clientCa: at(clientCa) }) },
+    issuerKeys: at(config.issuerKeys),
+    ledger: at(config.ledger),
+    ...(config.issuerState === undefined ? {} : { issuerState: at(config.issuerState) }),
+  }
+}

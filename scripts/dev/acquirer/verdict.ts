@@ -1,0 +1,36 @@
+// Do the terminal's totals and the ledger agree to the cent? The sentence that ends every scenario.
+import type { LedgerTotals } from './ledger.js'
+
+export interface Verdict {
+  readonly agrees: boolean
+  /** A line for each count and sum that differs, and the sum of all; for people. */
+  readonly lines: readonly string[]
+  readonly terminal: LedgerTotals
+  readonly ledger: LedgerTotals
+}
+
+const ROWS = [
+  ['sales', 'number of sales'],
+  ['salesMinor', 'sum of sales'],
+  ['voids', 'number of voids'],
+  ['voidsMinor', 'sum of voids'],
+] as const
+
+/** Compares field by field; amounts in minor units of one currency. */
+export function verdict(terminal: LedgerTotals, ledger: LedgerTotals): Verdict {
+  const lines = ROWS.filter(([field]) => String(terminal[field]) !== String(ledger[field])).map(
+    ([field, name]) => `${name}: terminal ${terminal[field]}, ledger ${ledger[field]}`,
+  )
+  const agrees = lines.length === 0
+  const net = BigInt(ledger.salesMinor) - BigInt(ledger.voidsMinor)
+  return {
+    agrees,
+    lines: agrees
+      ? [
+          `ledger and terminal agree: ${ledger.sales} sales of ${ledger.salesMinor}, ${ledger.voids} voids of ${ledger.voidsMinor}, net ${net} (minor units)`,
+        ]
+      : ['ledger and terminal DIFFER', ...lines],
+    terminal,
+    ledger,
+  }
+}
