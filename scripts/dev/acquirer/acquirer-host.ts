@@ -193,7 +193,7 @@ export function createAcquirerHost(options: AcquirerOptions): AcquirerHost {
       stan: entry.stan,
       amount: entry.amountMinor,
       card: entry.maskedPan,
-      code: entry.responseCode,
+      responseCode: entry.responseCode,
       rule: rule?.name ?? 'none',
       cryptogramOk: entry.cryptogramOk,
       pinOk: entry.pinOk,
@@ -240,7 +240,13 @@ export function createAcquirerHost(options: AcquirerOptions): AcquirerHost {
     const earlier = seen.get(key) ?? 0
     seen.set(key, earlier + 1)
     const rule = findRule(rules, { on: 'reversal', amountMinor: identity.amountMinor, earlier })
-    log.info('reversal', { mti: message.mti, stan: identity.stan, reason, code, rule: rule?.name ?? 'none' })
+    log.info('reversal', {
+      mti: message.mti,
+      stan: identity.stan,
+      reason,
+      responseCode: code,
+      rule: rule?.name ?? 'none',
+    })
     return {
       fields: {
         ...echo(message, [...ECHOED, 90]),

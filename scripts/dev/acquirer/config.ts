@@ -50,13 +50,18 @@ export const AcquirerConfig = Type.Object(
     /** Where the ledger is asked, plain HTTP on loopback; absent: not at all. */
     query: Type.Optional(Address),
     /** PEM files. With `clientCa` a terminal must show a certificate of that authority. */
-    tls: Type.Object({ key: Type.String(), cert: Type.String(), clientCa: Type.Optional(Type.String()) }, closed),
+    tls: Type.Object(
+      { key: Type.String(), cert: Type.String(), clientCa: Type.Optional(Type.String()) },
+      closed,
+    ),
     /** Base derivation key, hex of 16, 24 or 32 bytes. */
     bdk: Type.String({ pattern: '^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{48}|[0-9A-Fa-f]{64})$' }),
     /** Folder of the issuer's keys (scripts/dev/issuer). */
     issuerKeys: Type.String(),
-    /** Folder of the issuer's memory of its cards (counters, PIN tries); beside the ledger where absent. */
-    issuerState: Type.Optional(Type.String()),
+    /** Folder of the cards' profiles, where it isn't the issuer's own. */
+    cards: Type.Optional(Type.String()),
+    /** File of what the issuer remembers of its cards (counters, wrong PINs); beside the ledger where absent. */
+    issuerBooks: Type.Optional(Type.String()),
     /** SQLite file. */
     ledger: Type.String(),
     terminals: Type.Array(
@@ -76,7 +81,7 @@ export const AcquirerConfig = Type.Object(
   },
   closed,
 )
-export type AcquirerConfig = Static<typeof AcquirerConfig>
+export type AcquirerConfig = Static<typeof AcquirerConfig> & { readonly issuerBooks: string }
 
 /** Reads the file; paths in it are relative to its folder. @throws PosternError `CONFIG_INVALID` naming the key */
 export function readAcquirerConfig(path: string): AcquirerConfig {
@@ -88,7 +93,7 @@ export function readAcquirerConfig(path: string): AcquirerConfig {
   }
   const fault = checker(AcquirerConfig)(value)
   if (fault !== undefined) throw new PosternError('CONFIG_INVALID', `acquirer configuration: ${fault}`)
-  const config = value as AcquirerConfig
+  const config = value as Static<typeof AcquirerConfig>
   const at = (file: string) => resolve(dirname(path), file)
   const { key, cert, clientCa } = config.tls
   return {
@@ -96,6 +101,7 @@ export function readAcquirerConfig(path: string): AcquirerConfig {
     tls: { key: at(key), cert: at(cert), ...(clientCa === undefined ? {} : { clientCa: at(clientCa) }) },
     issuerKeys: at(config.issuerKeys),
     ledger: at(config.ledger),
-    ...(config.issuerState === undefined ? {} : { issuerState: at(config.issuerState) }),
+    issuerBooks: at(config.issuerBooks ?? `${config.ledger}.issuer-books`),
+    ...(config.cards === undefined ? {} : { cards: at(config.cards) }),
   }
 }

@@ -1,0 +1,70 @@
+// Puts the development acquirer together from its configuration: issuer, ledger, host, line and query.
+import { readFileSync } from 'node:fs'
+import { fromHex } from '../../../hal/base/bytes.js'
+import { systemClock } from '../../../hal/base/clock.js'
+import type { Log } from '../../../hal/base/log.js'
+import { loadProfiles } from '../issuer/card-profile.js'
+import { fileBooks } from '../issuer/issuer-books.js'
+import { createIssuerHost } from '../issuer/issuer-host.js'
+import { createAcquirerHost } from './acquirer-host.js'
+import type { AcquirerConfig } from './config.js'
+import { createHostKeys } from './host-keys.js'
+import { openLedger } from './ledger.js'
+import { startQueryServer } from './query.js'
+import { DEFAULT_RULES } from './rules.js'
+import { startAcquirerServer } from './server.js'
+
+/** A late answer comes after the 45 s that terminals usually wait. */
+const DEFAULT_LATE_MS = 60_000
+
+export interface RunningAcquirer {
+  readonly port: number
+  /** Undefined where the configuration opens no query port. */
+  readonly queryPort: number | undefined
+  close(): Promise<void>
+}
+
+/** Starts everything; what is open closes in reverse. @throws PosternError of the part that failed */
+export async function startAcquirer(config: AcquirerConfig, log: Log): Promise<RunningAcquirer> {
+  const ledger = openLedger(config.ledger)
+  try {
+    const host = createAcquirerHost({
+      keys: createHostKeys(fromHex(config.bdk)),
+      issuer: createIssuerHost({
+        keysDir: config.issuerKeys,
+        books: fileBooks(config.issuerBooks),
+        ...(config.cards === undefined ? {} : { cards: loadProfiles(config.cards) }),
+      }),
+      ledger,
+      rules: [...(config.rules ?? []), ...DEFAULT_RULES],
+      terminals: config.terminals,
+      clock: systemClock,
+      log,
+    })
+    const { key, cert, clientCa } = config.tls
+    const server = await startAcquirerServer({
+      listen: config.listen,
+      tls: {
+        key: readFileSync(key),
+        cert: readFileSync(cert),
+        ...(clientCa === undefined ? {} : { ca: readFileSync(clientCa) }),
+      },
+      host,
+      lateMs: config.lateMs ?? DEFAULT_LATE_MS,
+      log,
+    })
+    const query = config.query === undefined ? undefined : await startQueryServer(ledger, config.query)
+    return {
+      port: server.port,
+      queryPort: query?.port,
+      async close() {
+        await query?.close()
+        await server.close()
+        ledger.close()
+      },
+    }
+  } catch (error) {
+    ledger.close()
+    throw error
+  }
+}
