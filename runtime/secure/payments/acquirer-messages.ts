@@ -82,9 +82,9 @@ export function saleMessage(entry: Entry, request: SaleRequest, macKsn: Uint8Arr
 }
 
 const REASONS: Readonly<Record<ReversalCause, string>> = {
-  void: REVERSAL_REASONS.customerCancellation,
+  void: REVERSAL_REASONS.voidedByOperator,
   cardDeclined: REVERSAL_REASONS.cardDeclined,
-  cardRemoved: REVERSAL_REASONS.customerCancellation,
+  cardRemoved: REVERSAL_REASONS.cardRemoved,
   cardFailed: REVERSAL_REASONS.suspectedMalfunction,
   restart: REVERSAL_REASONS.suspectedMalfunction,
   timeout: REVERSAL_REASONS.responseTooLate,

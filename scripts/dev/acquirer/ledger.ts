@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { PosternError } from '../../../hal/base/errors.js'
+import { REVERSAL_REASONS } from '../../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
 
 export type EntryState =
   | 'approved'
@@ -62,9 +63,6 @@ export interface Ledger {
   useKsn(ksn: string): boolean
   close(): void
 }
-
-/** DE39 of a reversal that takes an approved sale back on the operator's word: such a sale counts as sale and as void. */
-export const VOID_REASON = '17'
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS entry (
@@ -134,7 +132,7 @@ export function openLedger(path: string): Ledger {
 export function sumUp(entries: readonly Entry[]): LedgerTotals {
   let [sales, salesMinor, voids, voidsMinor] = [0, 0n, 0, 0n]
   for (const { state, reason, amountMinor } of entries) {
-    const voided = state === 'reversed' && reason === VOID_REASON
+    const voided = state === 'reversed' && reason === REVERSAL_REASONS.voidedByOperator
     if (state === 'approved' || voided) {
       sales++
       salesMinor += BigInt(amountMinor)

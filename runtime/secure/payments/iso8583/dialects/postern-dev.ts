@@ -87,11 +87,15 @@ export const POSTERN_DEV_TABLE: DialectTable = patchDialect(
 
 export const POSTERN_DEV = defineDialect(POSTERN_DEV_TABLE)
 
-/** DE39 of a reversal: why (ISO 8583:1987, table 8, read as reasons). */
+/**
+ * DE39 of a reversal: why (ISO 8583:1987, table 8, read as reasons). Only `voidedByOperator` leaves the sale in the
+ * batch's totals, as a sale and as a void; every other reason means that it never was.
+ */
 export const REVERSAL_REASONS = {
-  customerCancellation: '17',
+  voidedByOperator: '17',
   suspectedMalfunction: '22',
   cardDeclined: '22',
+  cardRemoved: '22',
   responseTooLate: '68',
 } as const
 
@@ -109,9 +113,9 @@ export const NETWORK_CODES = { signOn: '001', echo: '301' } as const
 /** DE66: whether the totals agree. */
 export const SETTLEMENT_CODES = { inBalance: '1', outOfBalance: '2', error: '3' } as const
 
-/** DE97: sales less voids in minor units; `C` where the merchant is owed, `D` where it owes. */
+/** DE97: sales (debits to cards) less voids in minor units; `D` where debits exceed, else `C` (ISO 8583:1987, 4.3.97). */
 export function netSettlement(minor: bigint): string {
-  return `${minor < 0n ? 'D' : 'C'}${(minor < 0n ? -minor : minor).toString().padStart(16, '0')}`
+  return `${minor < 0n ? 'C' : 'D'}${(minor < 0n ? -minor : minor).toString().padStart(16, '0')}`
 }
 
 /** DE90: type, trace number and transmission time of the original, no institutions (ISO 8583:1987, 4.3.90). */
