@@ -1,0 +1,203 @@
+// The journal: durable settings, numbers never given twice, the chain, torn and tampered files, migrations.
+import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import t from 'tap'
+import { PosternError } from '../../../../hal/base/errors.js'
+import { openJournal } from '../../../../runtime/secure/payments/journal.js'
+import type { PaymentRecord } from '../../../../runtime/secure/payments/payment-record.js'
+import { testClock } from './support.js'
+
+const clock = testClock()
+const record = (key: string, change: Partial<PaymentRecord> = {}): PaymentRecord => ({
+  key,
+  state: 'CREATED',
+  app: 'courier',
+  appName: 'Courier',
+  operator: '17',
+  round: 'round-1',
+  batch: 1,
+  reference: `REF-${key}`,
+  minor: '1250',
+  currency: 'EUR',
+  locale: 'en',
+  createdAtMs: clock.nowMs(),
+  utcOffsetMin: 60,
+  sequence: 1,
+  receiptNumber: 1,
+  acquirer: 'test',
+  terminalId: 'TERM0001',
+  merchantId: 'M1',
+  ...change,
+})
+
+t.test('WAL and synchronous FULL, owner only, and what was committed is there after opening anew', (t) => {
+  const path = join(t.testdir(), 'secure', 'journal.db')
+  let journal = openJournal(path, clock)
+  journal.commit('one', (step) => step.putPayment(record('key-0001')))
+  t.equal(statSync(path).mode & 0o077, 0)
+  t.equal(statSync(`${path}-wal`).mode & 0o077, 0)
+  journal.close()
+  journal = openJournal(path, clock)
+  t.match(journal.payment('key-0001'), { minor: '1250' })
+  t.match(journal.list(5), [{ key: 'key-0001' }])
+  t.equal(journal.payment('key-0002'), undefined)
+  const db = new Database(path, { readonly: true })
+  t.equal(db.pragma('journal_mode', { simple: true }), 'wal')
+  db.close()
+  journal.close()
+  t.end()
+})
+
+t.test('a step is whole or not at all; a refusal by the writer writes nothing and harms nothing', (t) => {
+  const journal = openJournal(join(t.testdir(), 'journal.db'), clock)
+  t.throws(
+    () =>
+      journal.commit('half', (step) => {
+        step.putPayment(record('key-0001'))
+        step.reserve('stan')
+        throw new PosternError('STATE_INVALID', 'no')
+      }),
+    { code: 'STATE_INVALID' },
+  )
+  t.equal(journal.payment('key-0001'), undefined)
+  t.equal(
+    journal.commit('next', (step) => step.reserve('stan')),
+    1,
+  )
+  t.match(journal.verify(), { sound: true, entries: 1 })
+  journal.close()
+  t.throws(() => journal.commit('closed', (step) => step.reserve('stan')), { code: 'JOURNAL_FAILED' })
+  t.throws(() => journal.commit('again', (step) => step.reserve('stan')), { code: 'JOURNAL_FAILED' })
+  t.end()
+})
+
+t.test('numbers: in order, durable, never twice; STAN wraps around the ones that are in use', (t) => {
+  const path = join(t.testdir(), 'journal.db')
+  let journal = openJournal(path, clock)
+  const take = (counter: 'stan' | 'batch') => journal.commit('take', (step) => step.reserve(counter))
+  t.strictSame([take('stan'), take('stan'), take('batch')], [1, 2, 1])
+  journal.close()
+  const db = new Database(path)
+  db.prepare("UPDATE counters SET value = 999997 WHERE name = 'stan'").run()
+  db.prepare("UPDATE counters SET value = 999998 WHERE name = 'batch'").run()
+  db.close()
+  journal = openJournal(path, clock)
+  const reversal = { cause: 'timeout', stan: 2, atMs: 0, attempts: 1, failures: 1 } as const
+  journal.commit('in use', (step) => {
+    step.putPayment(record('key-0001', { stan: 999_999, state: 'REVERSAL_PENDING', reversal }))
+    step.putPayment(record('key-0002', { stan: 1, state: 'SENT' }))
+    step.putPayment(record('key-0003', { stan: 3, state: 'COMPLETED' }))
+  })
+  t.strictSame(
+    [take('stan'), take('stan'), take('stan')],
+    [999_998, 3, 4],
+    'an open payment keeps its number',
+  )
+  t.equal(take('batch'), 999_999)
+  t.throws(() => take('batch'), { code: 'COUNTER_EXHAUSTED' })
+  t.equal(take('stan'), 5, 'the journal goes on')
+  journal.close()
+  t.end()
+})
+
+t.test('fields are added and replaced, never lost; the chain replays to the same rows', (t) => {
+  const journal = openJournal(join(t.testdir(), 'journal.db'), clock)
+  journal.commit('a', (step) => step.putPayment(record('key-0001', { lateAnswers: 1 })))
+  journal.commit('b', (step) => {
+    step.putPayment(record('key-0001', { state: 'CANCELLED', ended: 'cancelled' }))
+    step.queueChange('key-0001', 'courier')
+    step.putAttempts('17', { failures: 1, lockedUntilMs: 0 })
+  })
+  t.match(journal.payment('key-0001'), { lateAnswers: 1, ended: 'cancelled' })
+  const [change] = journal.changes(20)
+  t.match(change, { key: 'key-0001', app: 'courier' })
+  journal.commit('c', (step) => step.dropChange(change!.sequence))
+  journal.commit('d', (step) => step.dropChange(change!.sequence))
+  t.strictSame(journal.changes(20), [])
+  t.match(journal.attempts('17'), { failures: 1 })
+  t.match(journal.show('key-0001'), [{ step: 'a' }, { step: 'b' }])
+  t.match(journal.verify(), { sound: true, entries: 4 })
+  journal.close()
+  t.end()
+})
+
+t.test('tampering is found: a changed amount, a changed or missing entry, a removed row', (t) => {
+  const cases: [string, RegExp][] = [
+    [`UPDATE payments SET record = json_set(record, '$.minor', '1')`, /payments key-0001 does not hold/],
+    [`UPDATE entries SET body = replace(body, '1250', '9250') WHERE seq = 1`, /entry 1 was changed/],
+    ['DELETE FROM entries WHERE seq = 2', /entry 2 is missing/],
+    ["DELETE FROM payments WHERE key = 'key-0001'", /payments key-0001 was removed/],
+    ["UPDATE counters SET value = 0 WHERE name = 'stan'", /counters stan does not hold/],
+    [`INSERT INTO rounds (id, open, record) VALUES ('r', 1, '{}')`, /rounds r is not in the chain/],
+  ]
+  const folder = t.testdir()
+  for (const [i, [sql, fault]] of cases.entries()) {
+    const path = join(folder, String(i), 'journal.db')
+    let journal = openJournal(path, clock)
+    for (const key of ['key-0001', 'key-0002', 'key-0003', 'key-0004'])
+      journal.commit('put', (step) => step.putPayment(record(key, { stan: step.reserve('stan') })))
+    journal.close()
+    const db = new Database(path)
+    db.exec(sql)
+    db.close()
+    journal = openJournal(path, clock)
+    const verdict = journal.verify()
+    t.match(verdict, { sound: false, fault }, sql)
+    journal.close()
+  }
+  const path = join(folder, 'last', 'journal.db')
+  const journal = openJournal(path, clock)
+  journal.commit('put', (step) => step.putPayment(record('key-0001')))
+  journal.close()
+  const db = new Database(path)
+  db.exec("UPDATE entries SET step = 'other'")
+  db.close()
+  t.throws(() => openJournal(path, clock), { code: 'JOURNAL_BROKEN' })
+  t.end()
+})
+
+t.test('a torn last record is as if it had not been written', (t) => {
+  const folder = t.testdir()
+  const path = join(folder, 'journal.db')
+  const journal = openJournal(path, clock)
+  const sizes: number[] = []
+  for (let i = 1; i <= 5; i++) {
+    journal.commit('put', (step) => step.putPayment(record('key-0001', { lateAnswers: i })))
+    sizes.push(statSync(`${path}-wal`).size)
+  }
+  const [before, last] = [sizes[3]!, sizes[4]!]
+  for (let cut = 0; cut < 24; cut++) {
+    const torn = join(folder, `torn-${cut}.db`)
+    copyFileSync(path, torn)
+    copyFileSync(`${path}-wal`, `${torn}-wal`)
+    const length = before + Math.floor(((last - before - 1) * cut) / 23)
+    if (cut % 2 === 0) truncateSync(`${torn}-wal`, length)
+    else {
+      const bytes = readFileSync(`${torn}-wal`)
+      bytes.fill(0, length) // space that was given out, and not written
+      writeFileSync(`${torn}-wal`, bytes)
+    }
+    const reopened = openJournal(torn, clock)
+    t.match(reopened.payment('key-0001'), { lateAnswers: 4 }, `torn at ${length} of ${last}`)
+    t.match(reopened.verify(), { sound: true, entries: 4 })
+    reopened.close()
+  }
+  journal.close()
+  t.end()
+})
+
+t.test('a journal of a newer release is written only if it says so', (t) => {
+  const path = join(t.testdir(), 'journal.db')
+  openJournal(path, clock).close()
+  const write = (sql: string) => {
+    const db = new Database(path)
+    db.exec(sql)
+    db.close()
+  }
+  write('PRAGMA user_version = 99')
+  openJournal(path, clock).close()
+  write("UPDATE meta SET value = '50' WHERE name = 'writableFrom'")
+  t.throws(() => openJournal(path, clock), { code: 'JOURNAL_NEWER' })
+  t.end()
+})
