@@ -144,7 +144,15 @@ const Issuer = Type.Object(
 )
 
 /** Ways in which a card may work against its reader. */
-export const HOSTILE_HABITS = ['endless', 'giantLength', 'deepNesting', 'slow', 'garbage', 'mute'] as const
+export const HOSTILE_HABITS = [
+  'endless',
+  'endlessRecords',
+  'giantLength',
+  'deepNesting',
+  'slow',
+  'garbage',
+  'mute',
+] as const
 
 const Profile = Type.Object(
   {

@@ -41,16 +41,23 @@ function endless(command: Uint8Array, count: number): Uint8Array {
       )
       return ok(encodeTlv(0x70, encodeTlv(0x61, entry)))
     }
-    case GET_PROCESSING_OPTIONS: {
-      // Every file, every record: 30 times 255 reads if the terminal lets itself be led.
-      const locator = Array.from({ length: 30 }, (_, i) => Uint8Array.of((i + 1) << 3, 1, 255, 0))
-      return ok(
-        encodeTlv(0x77, concat(encodeTlv(0x82, fromHex('1800')), encodeTlv(0x94, concat(...locator)))),
-      )
-    }
+    case GET_PROCESSING_OPTIONS:
+      return endlessOptions()
     default:
       return OK
   }
+}
+
+/** Every file, every record: 30 times 255 reads if the terminal lets itself be led. */
+function endlessOptions(): Uint8Array {
+  const locator = Array.from({ length: 30 }, (_, i) => Uint8Array.of((i + 1) << 3, 1, 255, 0))
+  return ok(encodeTlv(0x77, concat(encodeTlv(0x82, fromHex('1800')), encodeTlv(0x94, concat(...locator)))))
+}
+
+/** A full record of one object that no other record holds. */
+function bulkyRecord(command: Uint8Array): Uint8Array {
+  const tag = 0xdf000000 + (0x80 | (command[3]! >> 3)) * 0x10000 + (0x80 | (command[2]! & 0x7f)) * 0x100
+  return ok(encodeTlv(0x70, encodeTlv(tag + (command[2]! >> 7), new Uint8Array(240))))
 }
 
 function nested(): Uint8Array {
@@ -70,11 +77,18 @@ export function hostileCard(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
 ): VirtualCard {
   let count = 0
+  let inRecords = false
   const transmit = (command: Uint8Array): ReturnType<VirtualCard['transmit']> => {
     count++
     switch (habit) {
       case 'endless':
         return endless(command, count)
+      case 'endlessRecords':
+        // An honest selection first; the records are the trap.
+        if (command[1] === GET_PROCESSING_OPTIONS) inRecords = true
+        if (command[1] === SELECT) inRecords = false
+        if (!inRecords) return chip.transmit(command)
+        return command[1] === READ_RECORD ? bulkyRecord(command) : endlessOptions()
       case 'giantLength':
         // Four, three and two length bytes, each above what follows; then the indefinite form.
         return ok(fromHex(['6F84FFFFFFFF84', '6F83FFFFFF84', '6F82FFFF84', '6F8084', '6FFF'][count % 5]!))

@@ -197,17 +197,21 @@ function authenticationFiles(
   return cardRecords.length === 0 ? files : [...files, { sfi: 4, records: cardRecords, signed: 0 }]
 }
 
+/** NOTE: names are written in code table 1 (ISO 8859-1), the only one that the deck's cards use. */
+const preferredName = ({
+  preferredName: name,
+}: ApplicationProfile): readonly (readonly [number, Uint8Array])[] =>
+  name === undefined ? [] : [[0x9f12, new Uint8Array(Buffer.from(name, 'latin1'))]]
+
 function selectionData(card: CardProfile, application: ApplicationProfile): Uint8Array {
-  const { preferredName, codeTable } = application
+  const { codeTable } = application
   return list(
     [0x50, ascii.encode(application.label)],
     [0x87, Uint8Array.of(application.priority | (application.confirm ? 0x80 : 0))],
     ...(application.pdol === undefined ? [] : [[0x9f38, fromHex(application.pdol)] as const]),
     [0x5f2d, ascii.encode(card.languages.join(''))],
     ...(codeTable === undefined ? [] : [[0x9f11, Uint8Array.of(codeTable)] as const]),
-    ...(preferredName === undefined
-      ? []
-      : [[0x9f12, new Uint8Array(Buffer.from(preferredName, 'latin1'))] as const]),
+    ...preferredName(application),
     // Log entry: ten records in file 11.
     [0xbf0c, encodeTlv(0x9f4d, Uint8Array.of(11, 10))],
   )
@@ -297,6 +301,7 @@ function directory(card: CardProfile): PersonalisedCard['directory'] {
         [0x4f, fromHex(application.aid)],
         [0x50, ascii.encode(application.label)],
         [0x87, Uint8Array.of(application.priority | (application.confirm ? 0x80 : 0))],
+        ...preferredName(application),
       ),
     ),
   )
