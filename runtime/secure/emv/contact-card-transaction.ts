@@ -98,6 +98,7 @@ class ContactCardTransaction implements CardTransaction {
     if (!facts) return this.#ended({ kind: 'end', reason: 'cardError', rule: 'PAN is not decimal' })
     switch (first.decision) {
       case 'online':
+        this.#prompts.busy('authorising')
         return { kind: 'online', authorisation: await this.#authorisation(facts, first) }
       case 'approved':
         return { kind: 'approvedOffline', authorisation: await this.#authorisation(facts, first) }

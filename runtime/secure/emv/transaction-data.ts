@@ -6,7 +6,7 @@ import { tagName } from '../../../hal/base/tlv.js'
 import { hasBit, TSI, type TsiBit, TVR, type TvrBit } from './verification-results.js'
 
 /** Tags whose bytes identify the card or its holder: wiped by `erase`. */
-const SENSITIVE = [TAG.TRACK2, TAG.PAN, TAG.CARDHOLDER_NAME, TAG.EXPIRATION_DATE] as const
+const SENSITIVE = [TAG.TRACK2, TAG.PAN, TAG.CARDHOLDER_NAME, TAG.EXPIRATION_DATE, 0x9f0b, 0x9f1f, 0x9f20]
 
 /**
  * Two stores under one look-up. Where both know a tag the terminal's wins: a card cannot replace our amount or

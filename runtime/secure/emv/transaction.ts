@@ -1,5 +1,5 @@
 // The contact transaction as Book 3's flow chart has it (EMV Book 3 v4.4, section 8 and figure 7): one step a line.
-import { ascii } from '../../../hal/base/bytes.js'
+import { ascii, erase } from '../../../hal/base/bytes.js'
 import type { Random } from '../../../hal/base/clock.js'
 import { TAG } from '../../../hal/base/tags.js'
 import type { HostAnswer } from '../card-transaction.js'
@@ -73,35 +73,34 @@ export async function transactToFirstCryptogram(
   const oda = { ...configuration, defaultDdol: application.ddol }
   const records = await readApplicationData(card, data)
   if (isEnd(records)) return records
-  const authenticated = await offlineDataAuthentication(card, data, records.odaRecords, oda)
-  if (isEnd(authenticated)) return authenticated
-  processingRestrictions(data)
-  const cvm = await cardholderVerification(card, data, {
-    ...services,
-    bypassAllowed: configuration.terminal.pinBypass,
-    pinEnciphermentKey: () => pinEnciphermentKey(data, records.odaRecords, oda),
-  })
-  if (isEnd(cvm)) return cvm
-  const risk = await terminalRiskManagement(
-    card,
-    data,
-    request.amount.minor,
-    { ...application, floorLimit: floorLimitOf(application, configuration, request) },
-    { ...services, ...(await services.cardHistory(data)) },
-  )
-  if (isEnd(risk)) return risk
-  const wanted = terminalActionAnalysis(data, application.tac)
-  const first = await firstCryptogram(card, data, application, authenticated, wanted, pdolData)
-  if (isEnd(first)) return first
-  const context = {
-    application,
-    name: started.name,
-    cvm,
-    oda: authenticated,
-    cryptogramType: first.type,
-    dolData: [pdolData, first.dolData],
+  try {
+    const authenticated = await offlineDataAuthentication(card, data, records.odaRecords, oda)
+    if (isEnd(authenticated)) return authenticated
+    processingRestrictions(data)
+    const cvm = await cardholderVerification(card, data, {
+      ...services,
+      bypassAllowed: configuration.terminal.pinBypass,
+      pinEnciphermentKey: () => pinEnciphermentKey(data, records.odaRecords, oda),
+    })
+    if (isEnd(cvm)) return cvm
+    const risk = await terminalRiskManagement(
+      card,
+      data,
+      request.amount.minor,
+      { ...application, floorLimit: floorLimitOf(application, configuration, request) },
+      { ...services, ...(await services.cardHistory(data)) },
+    )
+    if (isEnd(risk)) return risk
+    const wanted = terminalActionAnalysis(data, application.tac)
+    const first = await firstCryptogram(card, data, application, authenticated, wanted, pdolData)
+    if (isEnd(first)) return first
+    const dolData = [pdolData, first.dolData]
+    const context = { application, name: started.name, cvm, oda: authenticated, dolData }
+    return await decide(card, data, wanted, first, { ...context, cryptogramType: first.type })
+  } finally {
+    // A copy of the signed records, PAN and track included.
+    erase(records.odaRecords)
   }
-  return decide(card, data, wanted, first, context)
 }
 
 /** Book 1, 12.4 and Book 3, 10.1: candidates in turn until one accepts GET PROCESSING OPTIONS. */
