@@ -142,7 +142,8 @@ function addCandidate(
   only?: ApplicationConfiguration,
 ): void {
   if (!aid || aid.length < 5 || aid.length > 16) return
-  if (candidates.some((candidate) => equalBytes(candidate.aid, aid))) return
+  // Overlapping AIDs of the terminal find one ADF twice; a directory may list it under two names.
+  if (only && candidates.some((candidate) => equalBytes(candidate.aid, aid))) return
   const application = matching(only ? [only] : terminal.applications, aid)
   if (!application) return
   const indicator = findTlv(fields, TAG.PRIORITY)?.value[0] ?? 0

@@ -10,6 +10,9 @@ const rejected = (rule: string): AtrVerdict => ({ kind: 'rejected', rule })
 /** Protocol-independent bound (ISO/IEC 7816-3, 8.2): TS and at most 32 characters. */
 const MAX_ATR = 33
 
+/** Class indicator of the global TA: A, B, C and their combinations (ISO/IEC 7816-3, 8.3). */
+const CLASSES: ReadonlySet<number> = new Set([1, 2, 3, 4, 6, 7])
+
 /** Checks a cold ATR with the values that a terminal shall accept. */
 export function checkAtr(atr: Uint8Array): AtrVerdict {
   if (atr.length < 2 || atr.length > MAX_ATR) return rejected('length')
@@ -54,7 +57,7 @@ export function checkAtr(atr: Uint8Array): AtrVerdict {
         t1.ta3 = ta
         t1.tb3 = tb
         t1.tc3 = tc ?? 0
-      } else if (ta !== undefined && (ta & 0x3f) > 0x07) return rejected('TA3')
+      } else if (ta !== undefined && !CLASSES.has(ta & 0x3f)) return rejected('TA3')
     }
     if (td !== undefined && (td & 0x0f) !== 0) needsTck = true
     current = td === undefined ? current : td & 0x0f

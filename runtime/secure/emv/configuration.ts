@@ -258,8 +258,8 @@ function caKeysOf(rows: EmvDocument['caKeys']): CaKey[] {
       exponent: fromHex(row.exponent),
       expires: row.expires === undefined ? undefined : fromHex(row.expires),
     }
-    if ((key.modulus[0]! & 0x80) === 0 || (key.modulus.at(-1)! & 1) === 0)
-      refuse(where, 'modulus', 'must begin with a set bit and be odd')
+    if ((key.modulus.at(-1)! & 1) === 0 || key.modulus[0] === 0)
+      refuse(where, 'modulus', 'must be odd and not begin with 00')
     if (!equalBytes(sha1(...caKeyChecksum(key)), fromHex(row.sha1)))
       refuse(where, 'sha1', 'is not the checksum of RID, index, modulus and exponent (Book 2, table 23)')
     const id = row.rid + row.index

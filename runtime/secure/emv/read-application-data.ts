@@ -62,7 +62,9 @@ export async function readRecords(card: CardChannel, afl: Uint8Array): Promise<R
       if (answer.kind === 'end') return answer
       if (answer.sw !== SW.OK) return cardError('READ RECORD was not answered with 9000')
       const template = tryParseTemplate(answer.data, TAG.RECORD)
-      if (!template && entry.sfi <= LAST_EMV_SFI) return cardError('a record is not one template 70')
+      // Above SFI 10 a record may be something else altogether, but not half a template.
+      if (!template && (entry.sfi <= LAST_EMV_SFI || answer.data[0] === TAG.RECORD))
+        return cardError('a record is not one template 70')
       objects.push(...(template?.children ?? []))
       if (number - entry.first < entry.authenticated) {
         // Book 3, 10.3: without the template's tag and length for SFI 1 to 10, the whole record for 11 to 30.

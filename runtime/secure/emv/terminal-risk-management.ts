@@ -1,8 +1,9 @@
 // Terminal risk management: floor limit, random selection, velocity, exception file (EMV Book 3 v4.4, 10.6).
 import type { Random } from '../../../hal/base/clock.js'
 import { TAG } from '../../../hal/base/tags.js'
+import { findTlv } from '../../../hal/base/tlv.js'
 import { type CardEnd, cardError, isEnd } from './card-end.js'
-import { tryParseTemplate } from './card-tlv.js'
+import { tryParseTlv } from './card-tlv.js'
 import { getData, SW } from './commands.js'
 import { fromUint, type TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
@@ -114,8 +115,12 @@ async function counter(
   const answer = await card.exchange(getData(tag))
   if (answer.kind === 'end') return answer
   if (answer.sw !== SW.OK) return undefined
-  const value = tryParseTemplate(answer.data, tag)?.value
-  if (value?.length !== 2) return cardError('GET DATA answered 9000 without the counter')
+  const list = tryParseTlv(answer.data)
+  if (!list) return cardError('GET DATA answered no data object')
+  const value = findTlv(list, tag)?.value
+  if (!value) return undefined
+  // 7.5: data that are seen to be wrongly formatted end the transaction; both counters have two bytes.
+  if (value.length !== 2) return cardError('GET DATA answered a counter that is not two bytes long')
   data.updateFromCard(tag, value)
   return { value: fromUint(value) }
 }
