@@ -20,10 +20,7 @@ export interface RecordedCard {
 }
 
 /** Plays exchanges one by one. A command that isn't the next one is answered with 6F00 and noted. */
-export function recordedCard(
-  exchanges: readonly Exchange[],
-  protocol: 'T=0' | 'T=1' = 'T=0',
-): RecordedCard {
+export function recordedCard(exchanges: readonly Exchange[], protocol: 'T=0' | 'T=1' = 'T=0'): RecordedCard {
   let at = 0
   const unexpected: string[] = []
   const session = sessionOf(protocol, (command) => {
@@ -40,10 +37,7 @@ export function recordedCard(
 }
 
 /** A session over a function from command to hex answer. */
-export function sessionOf(
-  protocol: 'T=0' | 'T=1',
-  answer: (command: Uint8Array) => string,
-): ChipCardSession {
+export function sessionOf(protocol: 'T=0' | 'T=1', answer: (command: Uint8Array) => string): ChipCardSession {
   return {
     atr: fromHex('3B600000'),
     protocol,

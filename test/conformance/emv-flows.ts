@@ -3,24 +3,25 @@ import { constants, createPrivateKey, privateDecrypt } from 'node:crypto'
 import { ascii, fromHex, toHex } from '../../hal/base/bytes.js'
 import { sha1 } from '../../hal/base/ciphers.js'
 import { TAG } from '../../hal/base/tags.js'
-import type { ApplicationConfiguration, EmvConfiguration } from '../../runtime/secure/emv/configuration.js'
-import { isEnd } from '../../runtime/secure/emv/card-end.js'
-import { caKeyChecksum } from '../../runtime/secure/emv/ca-keys.js'
 import { buildCandidateList, selectApplication } from '../../runtime/secure/emv/application-selection.js'
+import { caKeyChecksum } from '../../runtime/secure/emv/ca-keys.js'
+import { isEnd } from '../../runtime/secure/emv/card-end.js'
 import { recoverIssuerCertificate, verifyIssuerCertificate } from '../../runtime/secure/emv/certificates.js'
+import type { ApplicationConfiguration, EmvConfiguration } from '../../runtime/secure/emv/configuration.js'
+import { initiateApplicationProcessing } from '../../runtime/secure/emv/initiate-application.js'
+import { offlineDataAuthentication } from '../../runtime/secure/emv/offline-data-authentication.js'
+import { verifyOfflinePin } from '../../runtime/secure/emv/offline-pin.js'
+import { parseAfl, readApplicationData } from '../../runtime/secure/emv/read-application-data.js'
 import {
   recoverSignedStaticData,
   staticDataToAuthenticate,
   verifySignedStaticData,
 } from '../../runtime/secure/emv/static-data-authentication.js'
-import { initiateApplicationProcessing } from '../../runtime/secure/emv/initiate-application.js'
-import { offlineDataAuthentication } from '../../runtime/secure/emv/offline-data-authentication.js'
-import { verifyOfflinePin } from '../../runtime/secure/emv/offline-pin.js'
-import { parseAfl, readApplicationData } from '../../runtime/secure/emv/read-application-data.js'
 import { setApplicationData } from '../../runtime/secure/emv/terminal-data.js'
 import { completeTransaction, transactToFirstCryptogram } from '../../runtime/secure/emv/transaction.js'
 import { panDigits, TransactionData } from '../../runtime/secure/emv/transaction-data.js'
 import { cardChannel } from '../../runtime/secure/emv/transport.js'
+import { TVR } from '../../runtime/secure/emv/verification-results.js'
 import { applicationRow, flatten, sessionOf, tagHex } from './emv-cards.js'
 import { check, type Handler, type Kind, skipped, type Vector } from './vectors.js'
 
@@ -36,6 +37,7 @@ function configurationFor(capk: Vector, aid: string, terminal: Partial<EmvConfig
   if (capk.sha1 && toHex(sha1(...caKeyChecksum(key))) !== capk.sha1) throw new Error('checksum')
   const application: ApplicationConfiguration = {
     ...applicationRow({ aid, asi: 1 }),
+    version: fromHex('0096'),
     floorLimit: 1_000_000n,
     ddol: fromHex('9F3704'),
   }
@@ -71,10 +73,24 @@ function dictionaryCard(exchanges: readonly Vector[]) {
     const hex = toHex(command)
     sent.push(hex)
     // The recorder's terminal left Le away, or named it.
-    const recorded = answers.get(hex) ?? answers.get(hex.slice(0, -2)) ?? ['6D00']
+    const recorded = answers.get(hex) ??
+      answers.get(hex.slice(0, -2)) ??
+      answers.get(withoutExpired(command)) ?? ['6D00']
     return recorded.length > 1 ? recorded.shift()! : recorded[0]!
   })
   return { channel: cardChannel(session), sent }
+}
+
+/**
+ * GENERATE AC without the TVR's Expired bit. The recorder's terminal let a card of 2018 pay in 2020 with no bit set;
+ * Book 3, 10.4.3 sets it, and nothing else of the command may differ.
+ */
+function withoutExpired(command: Uint8Array): string {
+  const copy = Uint8Array.from(command)
+  // TVR follows amounts and country; CDOL2 puts the response code first.
+  const tvr = copy[2] === 0x80 ? 5 + 14 : 5 + 16
+  if (copy[1] === 0xae && copy.length > tvr + 5) copy[tvr + 1]! &= ~TVR.expired.mask
+  return toHex(copy)
 }
 
 const PIN_1234 = () => ascii.encode('1234')
@@ -120,7 +136,12 @@ const contactFlow: Handler = async (vector, file) => {
     issuerAuthenticationData: fromHex(vector.expect.arpcExternalAuthenticate),
     scripts: [],
   })
-  const enciphered = await encipheredPinBlock(vector, file.document.privateKeysPem, application, configuration)
+  const enciphered = await encipheredPinBlock(
+    vector,
+    file.document.privateKeysPem,
+    application,
+    configuration,
+  )
   return check(
     {
       first: vector.expect.firstCryptogram,
@@ -147,7 +168,8 @@ async function encipheredPinBlock(
   configuration: EmvConfiguration,
 ): Promise<string> {
   const pem = Object.entries(pems).find(([name]) => name.startsWith('icc_'))![1]
-  const card = dictionaryCard(vector.exchanges)
+  // This part begins behind selection: the directory's end is none of its answers.
+  const card = dictionaryCard(vector.exchanges.filter(({ r }: Vector) => r !== '6A83'))
   const data = new TransactionData()
   setApplicationData(data, application, fromHex('AFFFFFFFFF1234'), 0n)
   data.set(TAG.TRANSACTION_DATE, fromHex('200724'))

@@ -91,7 +91,9 @@ function hasReservedRate(bytes: Uint8Array): boolean {
 
 const transport: Handler = async (vector) => {
   if (vector.mode === 'TPDU')
-    return skipped('T=0 procedure bytes: readers carry APDUs (hal/chip-card-reader), a TPDU driver will serve it')
+    return skipped(
+      'T=0 procedure bytes: readers carry APDUs (hal/chip-card-reader), a TPDU driver will serve it',
+    )
   const card = recordedCard(vector.exchanges)
   const command =
     vector.op === 'trx'
@@ -250,10 +252,7 @@ const readAfl: Handler = async (vector) => {
   const odaRecords = read.odaRecords === undefined ? undefined : toHex(read.odaRecords)
   const got = [READ_ENDS.has(outcome) ? 'it went on' : outcome, primitive, odaRecords]
   return deviation(
-    check(
-      ['OK', records, vector.expect.odaRecords ?? '', 0, []],
-      [...got, card.left(), card.unexpected],
-    ),
+    check(['OK', records, vector.expect.odaRecords ?? '', 0, []], [...got, card.left(), card.unexpected]),
     rules,
   )
 }
@@ -514,7 +513,9 @@ const capk: Handler = (vector, file) => {
     return 'count' in got ? check('refused', got) : inBook ? check('sha1', got.key) : passed
   if (!('count' in got)) return check('accepted', got)
   if (!vector.conflicting) return passed
-  const others = file.vectors.filter((other: Vector) => other.rid === vector.rid && other.index === vector.index)
+  const others = file.vectors.filter(
+    (other: Vector) => other.rid === vector.rid && other.index === vector.index,
+  )
   const both = readKeys(others)
   return check(true, others.length > 1 && !('count' in both))
 }
@@ -547,4 +548,3 @@ export const EMV_KINDS: readonly Kind[] = [
   { kind: 'emv-utils/transport', handler: transport },
   { kind: 'pyemv.tlv.*', servedBy: 'BER-TLV (hal/base/tlv)' },
 ]
-
