@@ -12,7 +12,7 @@ import { getData, readRecord, select } from './card/select.js'
 import { type CardContext, freshSession } from './card/session.js'
 import { T0Transport } from './card/t0-transport.js'
 import { verify } from './card/verify.js'
-import type { PersonalisedCard } from './personalise.js'
+import type { PersonalisedCard } from './personalised-card.js'
 import { SCRIPT_INS } from './script-security.js'
 
 type Handler = (context: CardContext, command: Command) => Response

@@ -4,7 +4,7 @@ import type { Clock, Random } from '../../../hal/base/clock.js'
 import { encodeTlv } from '../../../hal/base/tlv.js'
 import type { VirtualCard } from '../../../hal/simulated/virtual-card.js'
 import type { HOSTILE_HABITS } from './card-profile.js'
-import { PSE_NAME } from './personalise.js'
+import { PSE_NAME } from './personalised-card.js'
 import { SCHEME_AIDS } from './scheme.js'
 
 export type HostileHabit = (typeof HOSTILE_HABITS)[number]

@@ -1,16 +1,14 @@
 // The issuer's authorisation: what a host asks of the card's bank (EMV Book 2, 8; Book 3, 10.9 and 10.10).
-import { ascii, concat, equalBytes, fromHex, toHex } from '../../../hal/base/bytes.js'
+import { ascii, equalBytes, fromHex, toHex } from '../../../hal/base/bytes.js'
 import { type Clock, systemClock } from '../../../hal/base/clock.js'
-import { findTlv, parseTlv, type Tlv } from '../../../hal/base/tlv.js'
+import { track2 } from './application-data.js'
 import { type ApplicationProfile, type CardProfile, loadProfiles } from './card-profile.js'
-import type { CryptogramVersion } from './cryptogram-data.js'
-import { makeCryptogram, makeIssuerAuthentication, readIssuerApplicationData } from './cryptogram-data.js'
+import { makeIssuerAuthentication } from './cryptogram-data.js'
 import { type CardAccount, type IssuerBooks, memoryBooks } from './issuer-books.js'
 import { ensureIssuerKeys, type IssuerKeys } from './issuer-keys.js'
 import { makeScripts } from './issuer-scripts.js'
-import { cardMasterKeyB } from './key-derivation.js'
-import { CRYPTOGRAM_DOL, track2 } from './personalise.js'
 import { ibm3624Offset } from './pin.js'
+import { cryptogramKey, type ReceivedCryptogram, readCryptogram } from './received-cryptogram.js'
 import { APPROVAL_CODES } from './scheme.js'
 
 /** One authorisation request, as the acquirer read it out of its message. PIN and track are clear: this side is the HSM. */
@@ -65,17 +63,6 @@ const ANSWER = {
 const PIN_TRIES = 3
 /** CVM code of an online PIN in 9F34, byte 1 without bit 7 (EMV Book 3, table 43). */
 const ONLINE_PIN = 0x02
-
-/** What DE55 must hold to be checked. */
-interface Cryptogram {
-  readonly version: CryptogramVersion
-  readonly atc: number
-  readonly arqc: Uint8Array
-  readonly holds: boolean
-  readonly amountMinor: bigint
-  readonly currencyNumeric: string
-  readonly cvm: number | undefined
-}
 
 /** Keys from `keysDir`, cards from their profiles; `books` keeps counters over restarts, else they live in memory. */
 export interface IssuerHostOptions {
@@ -134,56 +121,6 @@ function findCard(
   return undefined
 }
 
-/** Takes DE55 apart and makes its cryptogram again; undefined where something that it needs is missing. */
-function readCryptogram(
-  de55: Uint8Array,
-  application: ApplicationProfile,
-  keys: IssuerKeys,
-): Cryptogram | undefined {
-  let objects: readonly Tlv[]
-  try {
-    objects = parseTlv(de55)
-  } catch {
-    return undefined
-  }
-  const value = (tag: number) => findTlv(objects, tag)?.value
-  const [aip, atcBytes, iad, arqc] = [value(0x82), value(0x9f36), value(0x9f10), value(0x9f26)]
-  const inputs = CRYPTOGRAM_DOL.map(({ tag, length }) => {
-    const given = value(tag)
-    return given?.length === length ? given : undefined
-  })
-  const own = iad && readIssuerApplicationData(iad)
-  if (aip === undefined || atcBytes?.length !== 2 || iad === undefined || arqc?.length !== 8) return undefined
-  if (own === undefined || inputs.includes(undefined)) return undefined
-  const atc = atcBytes[0]! * 256 + atcBytes[1]!
-  const { version } = own
-  const made = makeCryptogram({
-    version,
-    cardKey: cryptogramKey(application, keys),
-    terminalData: concat(...(inputs as Uint8Array[])),
-    aip,
-    atc,
-    issuerApplicationData: iad,
-  })
-  return {
-    version,
-    atc,
-    arqc: arqc.slice(),
-    holds: version === application.cryptogramVersion && equalBytes(made, arqc),
-    amountMinor: digitsOf(inputs[0]!),
-    currencyNumeric: toHex(inputs[4]!).slice(-3),
-    cvm: value(0x9f34)?.[0],
-  }
-}
-
-const digitsOf = (bytes: Uint8Array): bigint => {
-  const text = toHex(bytes)
-  return /^\d+$/.test(text) ? BigInt(text) : -1n
-}
-
-const cryptogramKey = (application: ApplicationProfile, keys: IssuerKeys): Uint8Array =>
-  cardMasterKeyB(keys.master.cryptogram, application.pan, application.panSequence)
-
 /** Offset that makes a PIN right for this card: what the issuer keeps in the PIN's place. */
 function pinOffset(pin: string, { pan }: ApplicationProfile, keys: IssuerKeys): string {
   const from = Math.max(0, pan.length - 16)
@@ -225,7 +162,7 @@ interface Case {
   readonly request: IssuerRequest
   readonly card: CardProfile
   readonly application: ApplicationProfile
-  readonly cryptogram: Cryptogram
+  readonly cryptogram: ReceivedCryptogram
   readonly account: CardAccount
   readonly pinOk: boolean | undefined
   readonly keys: IssuerKeys
@@ -256,7 +193,7 @@ function answer(it: {
   readonly responseCode: string
   readonly card: CardProfile
   readonly application: ApplicationProfile
-  readonly cryptogram: Cryptogram
+  readonly cryptogram: ReceivedCryptogram
   readonly keys: IssuerKeys
   readonly pinOk: boolean | undefined
 }): IssuerDecision {

@@ -3,7 +3,7 @@ import { concat } from '../../../../hal/base/bytes.js'
 import { encodeTlv } from '../../../../hal/base/tlv.js'
 import { padForSignature, signRecoverable } from '../certificates.js'
 import { issuerApproves, verifyIssuerAuthentication } from '../cryptogram-data.js'
-import type { PersonalisedApplication } from '../personalise.js'
+import type { PersonalisedApplication } from '../personalised-card.js'
 import { answer, type Command, type Response, SW, status } from './apdu.js'
 import { type CardContext, current } from './session.js'
 

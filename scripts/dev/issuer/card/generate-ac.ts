@@ -2,6 +2,7 @@
 import { ascii, concat } from '../../../../hal/base/bytes.js'
 import { sha1 } from '../../../../hal/base/ciphers.js'
 import { encodeTlv } from '../../../../hal/base/tlv.js'
+import { CRYPTOGRAM_DOL } from '../application-data.js'
 import {
   issuerApplicationData,
   issuerApproves,
@@ -9,7 +10,6 @@ import {
   verifyIssuerAuthentication,
 } from '../cryptogram-data.js'
 import { type DolEntry, dolLength, dolValue } from '../dol.js'
-import { CRYPTOGRAM_DOL } from '../personalise.js'
 import { APPROVAL_CODES } from '../scheme.js'
 import { answer, type Command, type Response, SW, status } from './apdu.js'
 import { signDynamicData } from './authenticate.js'

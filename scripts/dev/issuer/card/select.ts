@@ -2,7 +2,7 @@
 import { equalBytes, fromHex } from '../../../../hal/base/bytes.js'
 import { encodeTlv } from '../../../../hal/base/tlv.js'
 import { encodeDol } from '../dol.js'
-import { PSE_NAME, recordId } from '../personalise.js'
+import { PSE_NAME, recordId } from '../personalised-card.js'
 import { answer, type Command, type Response, SW, status } from './apdu.js'
 import { type CardContext, current, freshTransaction } from './session.js'
 import { LOG_DOL } from './transaction-log.js'

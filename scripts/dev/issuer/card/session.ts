@@ -1,6 +1,6 @@
 // One card session: what a chip knows from reset to power-off, and what its commands are given to work with.
 import type { Random } from '../../../../hal/base/clock.js'
-import type { PersonalisedApplication, PersonalisedCard } from '../personalise.js'
+import type { PersonalisedApplication, PersonalisedCard } from '../personalised-card.js'
 import type { ApplicationState, CardState } from './card-state.js'
 
 /** Order of a transaction (EMV Book 3, 6.2): commands are refused out of it. */
