@@ -1,5 +1,5 @@
 // Fuzz target of the screens: any valid screen, any keys, any panel: no throw, bounded state, results that fit the schema.
-import { type Font, loadFont } from '../../hal/base/font/font.js'
+import { loadFont } from '../../hal/base/font/font.js'
 import type { DisplayCapabilities } from '../../hal/display.js'
 import { KEYS } from '../../hal/keypad.js'
 import { checker } from '../../runtime/api/contract.js'
@@ -7,7 +7,7 @@ import { Screen, ScreenResult } from '../../runtime/api/screens.js'
 import { createRenderer, type Renderer } from '../../runtime/secure/screens/renderer.js'
 import { cleanScreen } from '../../runtime/secure/screens/screen-layer.js'
 import { nextState, openState, updateState } from '../../runtime/secure/screens/screen-state.js'
-import { loadTexts, type Texts } from '../../runtime/secure/texts.js'
+import { loadTexts } from '../../runtime/secure/texts.js'
 
 /** mulberry32: a small seeded generator, so that a finding can be had again. */
 function generator(seed: number): (below: number) => number {
@@ -140,22 +140,26 @@ export function randomScreen(seed: number): Screen {
   return without(kinds[random(kinds.length)]!()) as Screen
 }
 
-interface Parts {
-  readonly font: Font
-  readonly texts: Texts
-  readonly renderers: Map<string, Renderer>
-}
-let parts: Parts | undefined
 const isScreen = checker(Screen)
 const isResult = checker(ScreenResult)
 
-function rendererFor(panel: DisplayCapabilities): Renderer {
-  parts ??= { font: loadFont(), texts: loadTexts(), renderers: new Map() }
-  const key = `${panel.width}x${panel.height}x${panel.depth}`
-  const known = parts.renderers.get(key) ?? createRenderer(panel, parts.font, parts.texts)
-  parts.renderers.set(key, known)
-  return known
+/** One renderer a panel, made when first asked for; a character that does not fit its place is a finding. */
+function createRenderers(): (panel: DisplayCapabilities) => Renderer {
+  const font = loadFont()
+  const texts = loadTexts()
+  const made = new Map<string, Renderer>()
+  return (panel) => {
+    const key = `${panel.width}x${panel.height}x${panel.depth}`
+    const renderer =
+      made.get(key) ??
+      createRenderer(panel, font, texts, (character) => {
+        throw new Error(`${JSON.stringify(character)} is cut at ${key}`)
+      })
+    made.set(key, renderer)
+    return renderer
+  }
 }
+const rendererFor = createRenderers()
 
 /** Presses random keys on a screen and draws it; throws where something is not as promised. */
 export function walkScreen(offered: Screen, panel: DisplayCapabilities, seed: number, steps = 12): void {

@@ -38,15 +38,25 @@ export class Canvas {
   readonly #font: Font
   readonly #scaler: GlyphScaler
   readonly #smooth: boolean
+  readonly #onCut: ((character: string) => void) | undefined
   #clip: Rect
 
-  constructor(width: number, height: number, font: Font, smooth: boolean, scaler = createGlyphScaler(font)) {
+  /** `onCut` hears of every character that its clip cuts: layouts must not let it happen. */
+  constructor(
+    width: number,
+    height: number,
+    font: Font,
+    smooth: boolean,
+    scaler = createGlyphScaler(font),
+    onCut?: (character: string) => void,
+  ) {
     this.width = width
     this.height = height
     this.pixels = new Uint16Array(width * height)
     this.#font = font
     this.#smooth = smooth
     this.#scaler = scaler
+    this.#onCut = onCut
     this.#clip = { x: 0, y: 0, width, height }
   }
 
@@ -134,7 +144,9 @@ export class Canvas {
       const codePoint = character.codePointAt(0)!
       const glyph = this.#font.glyph(codePoint)
       const picture = this.#scaler(codePoint, scale, style.bold === true && glyph.width === 8)
-      const at = glyph.combining ? pen - picture.width : pen
+      const at = glyph.combining ? Math.max(Math.round(x), pen - picture.width) : pen
+      if (this.#onCut !== undefined && !glyph.combining && this.#cuts(at, top, picture.width, picture.height))
+        this.#onCut(character)
       for (let row = 0; row < picture.height; row++) {
         for (let column = 0; column < picture.width; column++) {
           const part = picture.coverage[row * picture.width + column]!
@@ -153,6 +165,11 @@ export class Canvas {
           this.fill({ x: x + column * scale, y: y + row * scale, width: scale, height: scale }, colour)
       }
     }
+  }
+
+  #cuts(x: number, y: number, width: number, height: number): boolean {
+    const clip = this.#clip
+    return x < clip.x || y < clip.y || x + width > clip.x + clip.width || y + height > clip.y + clip.height
   }
 
   #mix(x: number, y: number, colour: number, part: number, whole: number): void {

@@ -1,12 +1,12 @@
 // How forms and amounts look while they are filled in.
 import type { Static } from 'typebox'
-import { type Font, GLYPH_HEIGHT } from '../../../hal/base/font/font.js'
+import { GLYPH_HEIGHT } from '../../../hal/base/font/font.js'
 import { CURRENCIES, formatMoney, money } from '../../../hal/base/money.js'
 import type { Rect } from '../../../hal/display.js'
 import type { AmountScreen, FormScreen } from '../../api/screens.js'
 import { type AmountState, lowerBound } from './amount-state.js'
 import type { FormState } from './form-state.js'
-import { inset, type Layout, lineHeight } from './layout.js'
+import { inset, lineHeight } from './layout.js'
 import { fittingScale, line, lines, type Pen } from './pen.js'
 import { wrap } from './text-layout.js'
 
@@ -115,38 +115,39 @@ function drawTyped(pen: Pen, room: Rect, value: string, cursor: boolean): void {
   }
 }
 
-/** Lines of an amount's explanation. */
-function amountText(layout: Layout, font: Font, screen: Amount): string[] {
-  return screen.text === undefined
-    ? []
-    : wrap(font, screen.text, (layout.width - 2 * layout.margin) / layout.unit, layout.compact ? 1 : 4)
-}
-
 export function drawAmount(pen: Pen, screen: Amount, state: AmountState): void {
-  const { theme, layout, canvas } = pen
+  const { theme, layout, canvas, font } = pen
   const { unit, compact } = layout
-  let { body } = layout
-  if (compact) notForPin(pen, layout.title)
-  else {
-    const height = notForPin(pen, body)
-    body = { ...body, y: body.y + height, height: body.height - height }
-  }
-  const room = inset(body, layout.margin, 0)
-  const text = amountText(layout, pen.font, screen)
-  let y = room.y + (compact ? 0 : 8 * unit)
-  if (screen.text !== undefined) pen.alt.push(screen.text)
-  if (!compact) {
-    lines(pen, { ...room, y, height: room.height }, text, { colour: theme.faint }, 'center')
-    y += text.length * lineHeight(layout) + (text.length > 0 ? 8 * unit : 0)
-  }
-  const value = moneyText(state.digits === '' ? '0' : state.digits, screen.currency)
+  const strip = notForPin(pen, compact ? layout.title : layout.body)
+  const top = compact ? 0 : strip + 8 * unit
+  const room = inset(
+    { ...layout.body, y: layout.body.y + top, height: layout.body.height - top },
+    layout.margin,
+    0,
+  )
+  const columns = room.width / unit
   const notice = boundNotice(pen, screen, state)
-  const boxHeight = compact ? room.height - (notice === undefined ? 0 : 16) : Math.min(72 * unit, room.height)
-  const box = { ...room, y, height: Math.max(GLYPH_HEIGHT * unit, boxHeight) }
+  const step = lineHeight(layout)
+  // The amount comes first, then why it can't be so, then what it is for.
+  const noticeLines = notice === undefined ? [] : wrap(font, notice, columns, compact ? 1 : 2)
+  const noticeHeight = noticeLines.length * step + (noticeLines.length > 0 && !compact ? 6 * unit : 0)
+  const boxLeast = Math.max(GLYPH_HEIGHT, compact ? 16 : 36) * unit
+  const spare = room.height - noticeHeight - boxLeast - 8 * unit
+  const textLines =
+    screen.text === undefined || compact
+      ? []
+      : wrap(font, screen.text, columns, Math.max(0, Math.min(4, Math.floor(spare / step))))
+  const textHeight = textLines.length === 0 ? 0 : textLines.length * step + 8 * unit
+  if (screen.text !== undefined) pen.alt.push(screen.text)
+  lines(pen, { ...room, height: textHeight }, textLines, { colour: theme.faint }, 'center')
+
+  const left = room.height - textHeight - noticeHeight
+  const box = { ...room, y: room.y + textHeight, height: compact ? left : Math.min(72 * unit, left) }
   if (!compact) {
     canvas.roundRect(box, 8 * unit, notice === undefined ? theme.accent : theme.error)
     canvas.roundRect(inset(box, 2 * unit), 6 * unit, theme.field)
   }
+  const value = moneyText(state.digits === '' ? '0' : state.digits, screen.currency)
   const inner = inset(box, compact ? 0 : 8 * unit, 0)
   const scale = fittingScale(pen, value, inner.width, inner.height, 3)
   const faded = state.digits === '' || state.preset
@@ -154,11 +155,11 @@ export function drawAmount(pen: Pen, screen: Amount, state: AmountState): void {
   pen.alt.push(value)
   if (notice !== undefined) {
     pen.alt.push(notice)
-    const below = { ...room, y: box.y + box.height + (compact ? 0 : 6 * unit) }
+    const y = box.y + box.height + (compact ? 0 : 6 * unit)
     lines(
       pen,
-      { ...below, height: body.y + body.height - below.y },
-      wrap(pen.font, notice, room.width / unit, 3),
+      { ...room, y, height: noticeLines.length * step },
+      noticeLines,
       { colour: theme.error },
       'center',
     )

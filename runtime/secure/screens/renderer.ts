@@ -10,6 +10,7 @@ import { drawAmount, drawForm } from './form-view.js'
 import { createGlyphScaler } from './glyph-scaler.js'
 import { divide, type Layout } from './layout.js'
 import type { Pen } from './pen.js'
+import { drawReceipt, receiptPaper } from './receipt-view.js'
 import type { Scene, SystemScreen, Tone } from './scene.js'
 import { openState } from './screen-state.js'
 import type { Extent } from './step.js'
@@ -20,10 +21,8 @@ import {
   drawMessage,
   drawProgress,
   drawQr,
-  drawReceipt,
   messageFlow,
   progressFlow,
-  receiptFlow,
 } from './text-view.js'
 import { colourTheme, monoTheme } from './theme.js'
 
@@ -34,14 +33,19 @@ export interface Renderer {
   extent(screen: Screen): Extent
 }
 
-/** Makes a renderer for one panel. */
-export function createRenderer(capabilities: DisplayCapabilities, font: Font, texts: Texts): Renderer {
+/** Makes a renderer for one panel; `onCut` hears of characters that did not fit where they were drawn. */
+export function createRenderer(
+  capabilities: DisplayCapabilities,
+  font: Font,
+  texts: Texts,
+  onCut?: (character: string) => void,
+): Renderer {
   const scaler = createGlyphScaler(font)
   const theme = capabilities.depth === 1 ? monoTheme : colourTheme
   return {
     render(scene) {
       const { width, height } = capabilities
-      const canvas = new Canvas(width, height, font, capabilities.depth !== 1, scaler)
+      const canvas = new Canvas(width, height, font, capabilities.depth !== 1, scaler, onCut)
       canvas.fill({ x: 0, y: 0, width, height }, theme.background)
       const text: Pen['text'] = (key, parameters) => texts.text(scene.language, key, parameters)
       const [left, right] = keyLabels(scene.content, text)
@@ -180,7 +184,7 @@ function extentOf(layout: Layout, font: Font, screen: Screen): Extent {
     case 'progress':
       return progressFlow(layout, font, screen).extent
     case 'receipt':
-      return receiptFlow(layout, font, screen).extent
+      return receiptPaper(layout, font, screen).extent
     case 'form':
     case 'amount':
     case 'qr':

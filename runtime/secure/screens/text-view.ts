@@ -3,13 +3,7 @@ import { encodeQR } from 'qr'
 import type { Static } from 'typebox'
 import type { Font } from '../../../hal/base/font/font.js'
 import type { Rect } from '../../../hal/display.js'
-import type {
-  ConfirmScreen,
-  MessageScreen,
-  ProgressScreen,
-  QrScreen,
-  ReceiptScreen,
-} from '../../api/screens.js'
+import type { ConfirmScreen, MessageScreen, ProgressScreen, QrScreen } from '../../api/screens.js'
 import { moneyText } from './form-view.js'
 import { inset, type Layout, lineHeight } from './layout.js'
 import { fittingScale, line, lines, type Pen, scrollBar, sign } from './pen.js'
@@ -21,10 +15,9 @@ type Message = Static<typeof MessageScreen>
 type Confirm = Static<typeof ConfirmScreen>
 type Progress = Static<typeof ProgressScreen>
 type Qr = Static<typeof QrScreen>
-type Receipt = Static<typeof ReceiptScreen>
 
 /** Text in a part of the body, with what of it is in view. */
-interface Flow {
+export interface Flow {
   readonly room: Rect
   readonly lines: readonly string[]
   readonly extent: Extent
@@ -150,7 +143,7 @@ export function drawQr(pen: Pen, screen: Qr): void {
   const { theme, canvas, layout } = pen
   // The caption goes where the smallest panels need every row for the code; modules are square and whole.
   const area = layout.compact
-    ? { ...layout.body, y: layout.title.y, height: layout.height - layout.title.y }
+    ? { ...layout.body, y: layout.title.y, height: layout.height - layout.title.y - layout.keys.height }
     : layout.body
   const caption =
     screen.text === undefined || layout.compact
@@ -192,87 +185,4 @@ export function drawQr(pen: Pen, screen: Qr): void {
     { colour: theme.text },
     'center',
   )
-}
-
-/** Where a receipt's paper lies, how wide its characters are, and its lines, cut where even narrow ones don't fit. */
-export function receiptFlow(layout: Layout, font: Font, screen: Receipt): Flow & { readonly pitch: number } {
-  const paper = inset(layout.body, layout.compact ? 0 : 4 * layout.unit, 0)
-  const room = inset(paper, layout.compact ? 1 : 4 * layout.unit, layout.compact ? 0 : 6 * layout.unit)
-  const columns = room.width / layout.unit - 4
-  const widest = Math.max(0, ...screen.lines.map((text) => font.measure(text)))
-  // Latin letters leave their first column empty, so seven columns apart they still don't touch.
-  const pitch = widest <= columns ? 8 : 7
-  const wrapped = screen.lines.flatMap((text) =>
-    text === '' ? [''] : chunk(font, text, (columns * 8) / pitch),
-  )
-  return {
-    room,
-    lines: wrapped,
-    pitch,
-    extent: {
-      visibleItems: 0,
-      visibleLines: Math.max(1, Math.floor(room.height / (16 * layout.unit))),
-      totalLines: wrapped.length,
-    },
-  }
-}
-
-/** Pieces of at most `columns`; where a line is too long its wide gaps close first. */
-function chunk(font: Font, text: string, columns: number): string[] {
-  const whole = text.replaceAll('\n', ' ')
-  if (font.measure(whole) <= columns) return [whole]
-  const parts: string[] = []
-  let part = ''
-  for (const character of whole.replace(/ {2,}/g, ' ').trim()) {
-    if (part !== '' && font.measure(part + character) > columns) {
-      parts.push(part)
-      part = ''
-    }
-    part += character
-  }
-  return [...parts, part]
-}
-
-/** Ideographs can't stand closer than they are wide: their lines take the room from the spaces between words. */
-function drawTightLine(pen: Pen, x: number, y: number, text: string, pitch: number): void {
-  const { canvas, font, theme, layout } = pen
-  const words = text.split(/( +)/).filter((word) => word !== '')
-  const pitchOf = (word: string) => (/[\u2e80-\uffff]/.test(word) ? 8 : pitch)
-  const isGap = (word: string) => word.startsWith(' ')
-  const wordColumns = words
-    .filter((word) => !isGap(word))
-    .reduce((sum, word) => sum + (font.measure(word) * pitchOf(word)) / 8, 0)
-  const spaces = words.filter(isGap).reduce((sum, word) => sum + word.length, 0)
-  const room = (font.measure(text) * pitch) / 8 - wordColumns
-  const space = spaces === 0 ? 0 : Math.max(2, room / spaces)
-  let at = x
-  for (const word of words) {
-    if (!isGap(word))
-      canvas.text(at, y, word, { colour: theme.ink, scale: layout.unit, pitch: pitchOf(word) })
-    at += (isGap(word) ? word.length * space : (font.measure(word) * pitchOf(word)) / 8) * layout.unit
-  }
-}
-
-export function drawReceipt(pen: Pen, screen: Receipt, state: TextState): void {
-  const { theme, canvas, layout } = pen
-  const { room, lines: all, extent, pitch } = receiptFlow(layout, pen.font, screen)
-  const first = Math.min(state.scroll, Math.max(0, extent.totalLines - extent.visibleLines))
-  if (!layout.compact) {
-    const paper = inset(layout.body, 4 * layout.unit, 0)
-    canvas.fill(paper, theme.paper)
-    canvas.fill({ ...paper, width: layout.unit }, theme.line)
-    canvas.fill({ ...paper, x: paper.x + paper.width - layout.unit, width: layout.unit }, theme.line)
-  }
-  const widest = Math.max(0, ...all.map((text) => (pen.font.measure(text) * pitch) / 8)) * layout.unit
-  const x = room.x + Math.max(0, Math.floor((room.width - widest) / 2))
-  for (const [i, text] of all.slice(first, first + extent.visibleLines).entries())
-    drawTightLine(pen, x, room.y + i * 16 * layout.unit, text, pitch)
-  scrollBar(
-    pen,
-    { ...layout.body, width: layout.body.width - 1 },
-    first,
-    extent.visibleLines,
-    extent.totalLines,
-  )
-  pen.alt.push(...screen.lines)
 }

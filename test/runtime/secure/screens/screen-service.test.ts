@@ -117,7 +117,7 @@ t.test('a form: multi-tap letters, digits under NOT FOR PIN, lengths checked', a
   await devices.press('2', 'clear', 'enter', '0', '00')
   await devices.press('clear')
   await devices.press('enter')
-  t.match(await devices.seen(), /at least 3/)
+  t.match(await devices.seen(), /At least 3/)
   await devices.press('7', '00', 'up', 'down', 'enter')
   t.strictSame(await filled, { type: 'submitted', values: { name: 'bdDA', phone: '00700' } })
 })
