@@ -2,6 +2,7 @@
 import { fromHex, toHex } from '../../hal/base/bytes.js'
 import * as ciphers from '../../hal/base/ciphers.js'
 import { PosternError } from '../../hal/base/errors.js'
+import { ISO8583_KINDS } from './host-iso8583.js'
 import { KEY_KINDS } from './host-keys.js'
 import { ISSUER_KINDS } from './issuer.js'
 import { expectResult, type Handler, type Kind, type Vector } from './vectors.js'
@@ -115,11 +116,7 @@ export const HOST_KINDS: readonly Kind[] = [
   ...KEY_KINDS,
   { kind: 'dukpt.tdes.*', servedBy: MONEY },
   { kind: 'tr31.*', servedBy: MONEY },
-  { kind: 'iso8583.*', servedBy: 'the ISO 8583 codec (runtime/secure/payments/iso8583)' },
-  {
-    kind: 'host/iso8583-moov-raw-messages',
-    servedBy: 'the ISO 8583 codec (runtime/secure/payments/iso8583)',
-  },
+  ...ISO8583_KINDS,
   ...PYEMV_TOOLS,
   ...ISSUER_KINDS,
 ]

@@ -16,13 +16,16 @@ export interface Message {
   readonly fields: ReadonlyMap<string, Value>
 }
 
+export type BitmapEncoding = Extract<Encoding, 'binary' | 'hex' | 'hex-ebcdic'>
+
 /** How one acquirer writes messages. Made by `defineDialect`. */
 export interface Dialect {
   readonly name: string
   readonly mti: Field
-  readonly bitmap: Extract<Encoding, 'binary' | 'hex' | 'hex-ebcdic'>
-  /** 2 as in the standard of 1987; 3 where bit 65 announces a third. */
-  readonly bitmaps: 1 | 2 | 3
+  /** How each bitmap is encoded: two as in the standard of 1987; three where bit 65 announces another. */
+  readonly bitmaps: readonly BitmapEncoding[]
+  /** True where every bitmap is always sent and bit 1 announces nothing, as some hosts of fixed 16 bytes have it. */
+  readonly allBitmaps?: boolean
   /** By number; a hole is a field that the dialect does not have. */
   readonly fields: readonly (Field | undefined)[]
   /** What each message type must and may carry; absent for a bare standard. A type that isn't listed is refused. */
@@ -42,8 +45,8 @@ export interface Layout {
 export interface DialectTable {
   readonly name: string
   readonly mti: Field
-  readonly bitmap: Dialect['bitmap']
-  readonly bitmaps?: Dialect['bitmaps']
+  readonly bitmaps: Dialect['bitmaps']
+  readonly allBitmaps?: boolean
   readonly rows: Readonly<Record<number, Field | undefined>>
   readonly layouts?: Readonly<Record<string, Layout>>
   readonly most?: number
@@ -54,21 +57,21 @@ const DEFAULT_MOST = 8192
 
 /** Makes a dialect from its table. */
 export function defineDialect(table: DialectTable): Dialect {
-  const bitmaps = table.bitmaps ?? 2
-  const fields: (Field | undefined)[] = new Array(bitmaps * 64 + 1).fill(undefined)
+  const last = table.bitmaps.length * 64
+  const fields: (Field | undefined)[] = new Array(last + 1).fill(undefined)
   for (const [key, field] of Object.entries(table.rows)) {
     const number = Number(key)
-    if (number < 2 || number > bitmaps * 64 || !Number.isInteger(number))
+    if (number < 2 || number > last || !Number.isInteger(number))
       throw fieldError(key, 'no such field number')
     fields[number] = field
   }
   // With a third bitmap, bit 65 announces it and is no field.
-  if (bitmaps === 3) fields[65] = undefined
+  if (table.bitmaps.length === 3) fields[65] = undefined
   return {
     name: table.name,
     mti: table.mti,
-    bitmap: table.bitmap,
-    bitmaps,
+    bitmaps: table.bitmaps,
+    allBitmaps: table.allBitmaps ?? false,
     fields,
     most: table.most ?? DEFAULT_MOST,
     ...(table.layouts === undefined ? {} : { layouts: table.layouts }),
@@ -83,14 +86,20 @@ export function patchDialect(
   return { ...base, ...patch, rows: { ...base.rows, ...patch.rows } }
 }
 
-const BITMAP_FIELD = (encoding: Dialect['bitmap'], length: number): Field => ({
+const bitmapField = (encoding: BitmapEncoding): Field => ({
   name: 'Bitmap',
   type: 'b',
   encoding,
   prefix: 'fixed',
-  length,
+  length: BITMAP_BYTES,
   padding: 'none',
 })
+
+const BITMAP_FIELDS: Readonly<Record<BitmapEncoding, Field>> = {
+  binary: bitmapField('binary'),
+  hex: bitmapField('hex'),
+  'hex-ebcdic': bitmapField('hex-ebcdic'),
+}
 
 /** Holds a message against the layout of its type. */
 function checkLayout(dialect: Dialect, message: Message): void {
@@ -124,14 +133,18 @@ export function pack(dialect: Dialect, message: Message): Uint8Array {
   checkLayout(dialect, message)
   numbers.sort((a, b) => a - b)
   const last = numbers.at(-1) ?? 0
-  const bitmaps = last > 128 ? 3 : last > 64 ? 2 : 1
+  const all = dialect.allBitmaps === true
+  const bitmaps = all ? dialect.bitmaps.length : Math.max(1, Math.ceil(last / 64))
   const bits = new Uint8Array(bitmaps * BITMAP_BYTES)
   for (const number of numbers) bits[(number - 1) >> 3]! |= 0x80 >> ((number - 1) & 7)
-  if (bitmaps > 1) bits[0]! |= 0x80
-  if (bitmaps > 2) bits[8]! |= 0x80
+  if (bitmaps > 1 && !all) bits[0]! |= 0x80
+  if (bitmaps > 2 && !all) bits[8]! |= 0x80
   const writer = new Writer(dialect.most)
   packField(writer, dialect.mti, message.mti, 'mti')
-  packField(writer, BITMAP_FIELD(dialect.bitmap, bits.length), bits, 'bitmap')
+  for (let i = 0; i < bitmaps; i++) {
+    const part = bits.subarray(i * BITMAP_BYTES, (i + 1) * BITMAP_BYTES)
+    packField(writer, BITMAP_FIELDS[dialect.bitmaps[i]!], part, 'bitmap')
+  }
   for (const number of numbers) {
     const path = String(number)
     packField(writer, dialect.fields[number]!, message.fields.get(path)!, path)
@@ -139,8 +152,8 @@ export function pack(dialect: Dialect, message: Message): Uint8Array {
   return writer.finish()
 }
 
-function readBitmap(cursor: Cursor, dialect: Dialect): Uint8Array {
-  return unpackField(cursor, BITMAP_FIELD(dialect.bitmap, BITMAP_BYTES), 'bitmap') as Uint8Array
+function readBitmap(cursor: Cursor, dialect: Dialect, index: number): Uint8Array {
+  return unpackField(cursor, BITMAP_FIELDS[dialect.bitmaps[index]!], 'bitmap') as Uint8Array
 }
 
 /**
@@ -151,16 +164,16 @@ export function unpack(dialect: Dialect, bytes: Uint8Array): Message {
   if (bytes.length > dialect.most) throw fieldError('mti', 'the message is too long', { most: dialect.most })
   const cursor: Cursor = { bytes, at: 0 }
   const mti = unpackField(cursor, dialect.mti, 'mti') as string
-  const maps = [readBitmap(cursor, dialect)]
+  const maps = [readBitmap(cursor, dialect, 0)]
   // Bit 1 of a bitmap announces the next one (ISO 8583:1987, 4.4).
-  while (maps.length < dialect.bitmaps && (maps.at(-1)![0]! & 0x80) !== 0)
-    maps.push(readBitmap(cursor, dialect))
+  while (maps.length < dialect.bitmaps.length && (dialect.allBitmaps || (maps.at(-1)![0]! & 0x80) !== 0))
+    maps.push(readBitmap(cursor, dialect, maps.length))
   const fields = new Map<string, Value>()
   for (const [index, map] of maps.entries()) {
     for (let bit = 0; bit < 64; bit++) {
       if ((map[bit >> 3]! & (0x80 >> (bit & 7))) === 0) continue
       const number = index * 64 + bit + 1
-      if (bit === 0 && index + 1 < dialect.bitmaps) continue
+      if (bit === 0 && index + 1 < dialect.bitmaps.length) continue
       const path = String(number)
       const field = dialect.fields[number]
       if (field === undefined) throw fieldError(path, `${dialect.name} does not have it`)

@@ -25,8 +25,8 @@ export interface Field {
   readonly length: number
   /** Fills a fixed field that is given too short; `none` refuses it. */
   readonly padding: 'leftZero' | 'rightSpace' | 'none'
-  /** Where the idle nibble of an odd number of BCD digits goes, and what it is. */
-  readonly idle?: { readonly side: 'left' | 'right'; readonly nibble: number }
+  /** Where the idle nibble of an odd number of BCD digits goes, and what it is (left zero by default); `none` refuses it. */
+  readonly idle?: { readonly side: 'left' | 'right'; readonly nibble: number } | 'none'
   /** How `describe` shows it: PIN blocks, track and card data `hidden`, a PAN `masked`. */
   readonly shown?: 'clear' | 'masked' | 'hidden'
 }
@@ -212,13 +212,22 @@ function readPrefix(cursor: Cursor, prefix: Prefix, path: string): number {
   return value
 }
 
+const LEFT_ZERO = { side: 'left', nibble: 0 } as const
+
+function idleOf(field: Field, digits: number, path: string): Exclude<Field['idle'], 'none' | undefined> {
+  const idle = field.idle ?? LEFT_ZERO
+  if (idle !== 'none') return idle
+  if (digits % 2 === 1) throw fieldError(path, 'has an odd number of digits')
+  return LEFT_ZERO
+}
+
 function packDigits(writer: Writer, field: Field, text: string, path: string): void {
   const signed = field.type === 'x+n' ? 1 : 0
   const digits = text.length - signed
   const start = writer.reserve(wireLength(field, text.length), path)
   const { bytes } = writer
   if (signed) bytes[start] = text.charCodeAt(0)
-  const idle = field.idle ?? LEFT_ZERO
+  const idle = idleOf(field, digits, path)
   // Where the first digit goes, counted in nibbles from the first byte of digits.
   let nibble = digits % 2 === 1 && idle.side === 'left' ? 1 : 0
   const at = start + signed
@@ -233,15 +242,13 @@ function packDigits(writer: Writer, field: Field, text: string, path: string): v
   }
 }
 
-const LEFT_ZERO = { side: 'left', nibble: 0 } as const
-
 function unpackDigits(cursor: Cursor, field: Field, units: number, path: string): string {
   const start = take(cursor, wireLength(field, units), path)
   const { bytes } = cursor
   const signed = field.type === 'x+n' ? 1 : 0
   let text = signed ? String.fromCharCode(bytes[start]!) : ''
   const digits = units - signed
-  const skip = digits % 2 === 1 && (field.idle ?? LEFT_ZERO).side === 'left' ? 1 : 0
+  const skip = digits % 2 === 1 && idleOf(field, digits, path).side === 'left' ? 1 : 0
   for (let nibble = skip; nibble < digits + skip; nibble++) {
     const byte = bytes[start + signed + (nibble >> 1)]!
     text += HEX[nibble % 2 === 0 ? byte >> 4 : byte & 15]

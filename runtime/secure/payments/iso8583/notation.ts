@@ -62,5 +62,5 @@ export function restyle(table: DialectTable, style: Style): DialectTable {
   for (const [number, field] of Object.entries(table.rows)) {
     rows[Number(number)] = field === undefined ? undefined : styled(field, style)
   }
-  return { ...table, mti: styled(table.mti, style), bitmap: style.bytes, rows }
+  return { ...table, mti: styled(table.mti, style), bitmaps: table.bitmaps.map(() => style.bytes), rows }
 }

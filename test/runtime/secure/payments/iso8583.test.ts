@@ -130,7 +130,7 @@ t.test('a dialect is a patch: an EBCDIC one of the same table, a row out, a row 
 t.test('a third bitmap where the dialect has one', async (t) => {
   const table = patchDialect(ISO87_ASCII_TABLE, {
     name: 'three',
-    bitmaps: 3,
+    bitmaps: ['hex', 'hex', 'hex'],
     rows: { 130: row({ digits: 'ascii', text: 'ascii', bytes: 'hex', prefix: 'ascii' }, 'ans..9', 'Late') },
   })
   const dialect = defineDialect(table)

@@ -13,7 +13,7 @@ const reserved = (from: number, to: number, name: string): Record<number, Field>
 export const ISO87_ASCII_TABLE: DialectTable = {
   name: 'iso87-ascii',
   mti: f('n4', 'Message type identifier'),
-  bitmap: 'hex',
+  bitmaps: ['hex', 'hex'],
   rows: {
     2: f('n..19', 'Primary account number', 'masked'),
     3: f('n6', 'Processing code'),
