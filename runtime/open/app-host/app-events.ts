@@ -2,6 +2,7 @@
 import { PosternError } from '../../../hal/base/errors.js'
 import type { AppMethods } from '../../api/app-contract.js'
 import type { Client } from '../../api/contract.js'
+import { RpcError } from '../../api/json-rpc.js'
 import type { ScannedText } from '../peripherals/scanner-service.js'
 import type { AppServices } from './app-services.js'
 import type { AppSession, Freezer } from './app-session.js'
@@ -28,33 +29,43 @@ export interface AppEventsOptions {
   readonly freezer: Freezer
   /** The app does not answer any more. */
   readonly onHang: () => void
+  /** How long serving one event may take; 5 s. */
+  readonly eventTimeoutMs?: number | undefined
 }
 
 /** Starts delivering to an app that is ready, until its connection is gone. */
-export function deliverEvents({ session, remote, services, freezer, onHang }: AppEventsOptions): AppEvents {
+export function deliverEvents(options: AppEventsOptions): AppEvents {
+  const { session, remote, services, freezer, onHang, eventTimeoutMs = EVENT_TIMEOUT_MS } = options
   const { app, gone } = session
   const { clock, log } = services
   let timeouts = 0
 
-  /** One event, once: true when the app served it. */
-  async function deliver(name: string, call: (signal: AbortSignal) => Promise<unknown>): Promise<boolean> {
+  /** One event, once. `impossible`: it will never fit the wire. */
+  async function deliver(
+    name: string,
+    call: (signal: AbortSignal) => Promise<unknown>,
+  ): Promise<'taken' | 'notTaken' | 'impossible'> {
     await freezer.thawed()
     const frozenBefore = freezer.count()
     const timeout = new AbortController()
-    const timer = clock.sleep(EVENT_TIMEOUT_MS, AbortSignal.any([gone, timeout.signal])).then(
+    const timer = clock.sleep(eventTimeoutMs, AbortSignal.any([gone, timeout.signal])).then(
       () => timeout.abort(new PosternError('EVENT_TIMEOUT', 'not served in time')),
       () => undefined,
     )
     try {
       await call(AbortSignal.any([gone, timeout.signal]))
       timeouts = 0
-      return true
+      return 'taken'
     } catch (error) {
-      if (gone.aborted) return false
+      if (gone.aborted) return 'notTaken'
+      if (error instanceof RpcError && error.code === 'TOO_LARGE') {
+        log.error('app.event-too-large', { app, name })
+        return 'impossible'
+      }
       const timedOut = timeout.signal.aborted
       log.warn('app.event-not-taken', { app, name, timedOut, error: (error as Error).message })
       if (timedOut && freezer.count() === frozenBefore && ++timeouts >= MOST_TIMEOUTS) onHang()
-      return false
+      return 'notTaken'
     } finally {
       timeout.abort()
       await timer
@@ -111,10 +122,11 @@ export function deliverEvents({ session, remote, services, freezer, onHang }: Ap
       const [message] = services.inbox.waiting(app, lastMessage, 1)
       if (message === undefined || gone.aborted) return 'done'
       const { id, topic, payload, seq } = message
-      const taken = await deliver('event.message', (signal) =>
+      const outcome = await deliver('event.message', (signal) =>
         remote['event.message']({ id, topic, payload }, signal),
       )
-      if (!taken) return 'retry'
+      if (outcome === 'notTaken') return 'retry'
+      if (outcome === 'impossible') services.inbox.acknowledge(app, id)
       lastMessage = seq
     }
   })
@@ -129,7 +141,8 @@ export function deliverEvents({ session, remote, services, freezer, onHang }: Ap
       // The caller of a collect hears of it there; its event waits for whatever comes after.
       if (session.collecting.has(view.key)) continue
       if (session.answered.get(view.key) === view.outcome) continue
-      if (!(await deliver('event.payment', (signal) => remote['event.payment'](view, signal)))) return 'retry'
+      const outcome = await deliver('event.payment', (signal) => remote['event.payment'](view, signal))
+      if (outcome === 'notTaken') return 'retry'
       services.payments.taken(sequence)
     }
   })

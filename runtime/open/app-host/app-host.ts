@@ -18,6 +18,8 @@ export interface AppHostOptions {
   readonly user: { readonly uid: number; readonly gid: number } | undefined
   readonly services: AppServices
   readonly rules?: RestartRules
+  /** How long an app may take to serve one event; 5 s. */
+  readonly eventTimeoutMs?: number
   readonly onState?: (app: string, state: AppState) => void
 }
 
@@ -65,7 +67,8 @@ export function startAppHost(options: AppHostOptions): AppHost {
         user: options.user,
         services,
         freezer,
-        ...(options.rules ? { rules: options.rules } : {}),
+        rules: options.rules,
+        eventTimeoutMs: options.eventTimeoutMs,
         onForeground: () => {
           front = runner
         },

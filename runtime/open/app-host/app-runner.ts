@@ -33,7 +33,8 @@ export interface AppRunnerOptions {
   readonly user: { readonly uid: number; readonly gid: number } | undefined
   readonly services: AppServices
   readonly freezer: Freezer
-  readonly rules?: RestartRules
+  readonly rules?: RestartRules | undefined
+  readonly eventTimeoutMs?: number | undefined
   readonly onForeground: () => void
   readonly onState: (state: AppState) => void
 }
@@ -135,6 +136,7 @@ export function runApp(options: AppRunnerOptions): AppRunner {
             services,
             freezer,
             onHang: () => end('did not serve its events'),
+            eventTimeoutMs: options.eventTimeoutMs,
           })
         })
       },

@@ -1,0 +1,2 @@
+// An app that falls over at once.
+process.exit(3)
