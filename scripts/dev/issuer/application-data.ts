@@ -1,4 +1,4 @@
-// Data objects of an application from its profile: DOLs, interchange profile, CVM list, track 2, the signed record (EMV Book 3, annexes A and C).
+// Data objects of an application from its profile: DOLs, interchange profile, CVM tlvList, track 2, the signed record (EMV Book 3, annexes A and C).
 import { ascii, concat, fromHex, toBcd } from '../../../hal/base/bytes.js'
 import { encodeTlv } from '../../../hal/base/tlv.js'
 import { type ApplicationProfile, type CardProfile, CVM_CONDITIONS, CVM_METHODS } from './card-profile.js'
@@ -79,7 +79,7 @@ export function track2(application: ApplicationProfile, pin: string, keys: Issue
 
 const oddPan = (pan: string): Uint8Array => fromHex(pan.length % 2 === 0 ? pan : `${pan}F`)
 export const numeric = (code: string): Uint8Array => toBcd(code, 2)
-export const list = (...objects: readonly (readonly [number, Uint8Array])[]): Uint8Array =>
+export const tlvList = (...objects: readonly (readonly [number, Uint8Array])[]): Uint8Array =>
   concat(...objects.map(([tag, value]) => encodeTlv(tag, value)))
 
 const DEFAULT_ACTIONS = { denial: '0000000000', online: 'F870FC9800', default: 'F850AC8800' }
@@ -87,7 +87,7 @@ const DEFAULT_ACTIONS = { denial: '0000000000', online: 'F870FC9800', default: '
 /** Records that the issuer's signature covers (Book 3, 10.3): contents without the template. */
 export function signedRecord(card: CardProfile, application: ApplicationProfile): Uint8Array {
   const actions = application.actionCodes ?? DEFAULT_ACTIONS
-  return list(
+  return tlvList(
     [0x5a, oddPan(application.pan)],
     [0x5f34, fromHex(application.panSequence)],
     [0x5f24, fromHex(application.expiry)],
@@ -112,7 +112,7 @@ export const preferredName = ({
 
 export function selectionData(card: CardProfile, application: ApplicationProfile): Uint8Array {
   const { codeTable } = application
-  return list(
+  return tlvList(
     [0x50, ascii.encode(application.label)],
     [0x87, Uint8Array.of(application.priority | (application.confirm ? 0x80 : 0))],
     ...(application.pdol === undefined ? [] : [[0x9f38, fromHex(application.pdol)] as const]),

@@ -1,6 +1,6 @@
 // Files of offline data authentication in an application: certificates, signed static data, the PIN key (EMV Book 2, 5 to 7).
 import { fromHex } from '../../../hal/base/bytes.js'
-import { list } from './application-data.js'
+import { tlvList } from './application-data.js'
 import type { ApplicationProfile } from './card-profile.js'
 import { cardCertificate, issuerCertificate, signedStaticData } from './certificates.js'
 import type { IssuerKeys } from './issuer-keys.js'
@@ -34,23 +34,25 @@ export function authenticationFiles(
   const remainder = (tag: number, bytes: Uint8Array) => (bytes.length === 0 ? [] : [[tag, bytes] as const])
   const issuerRecords = [
     // On its own: a certificate under the long CA key fills a record.
-    list([0x90, certificate.bytes]),
-    list([0x8f, fromHex(caIndex)], [0x9f32, issuer.exponent], ...remainder(0x92, certificate.remainder)),
+    tlvList([0x90, certificate.bytes]),
+    tlvList([0x8f, fromHex(caIndex)], [0x9f32, issuer.exponent], ...remainder(0x92, certificate.remainder)),
   ]
   if (application.authentication === 'sda') {
     const signed = signedStaticData(issuer, Uint8Array.of(0xda, 0xc1), staticData)
-    issuerRecords.push(list([0x93, spoiled(signed, has('staticSignature'))]))
+    issuerRecords.push(tlvList([0x93, spoiled(signed, has('staticSignature'))]))
   }
   const cardRecords: Uint8Array[] = []
   if (general !== undefined) {
     const card = cardCertificate(issuer, general, application.pan, Uint8Array.of(0, 1, 1), staticData)
     const bytes = spoiled(card.bytes, has('iccCertificate'))
-    cardRecords.push(list([0x9f46, bytes], [0x9f47, general.exponent], ...remainder(0x9f48, card.remainder)))
+    cardRecords.push(
+      tlvList([0x9f46, bytes], [0x9f47, general.exponent], ...remainder(0x9f48, card.remainder)),
+    )
   }
   if (pinKey !== undefined && pinKey !== general) {
     const card = cardCertificate(issuer, pinKey, application.pan, Uint8Array.of(0, 1, 2), new Uint8Array(0))
     cardRecords.push(
-      list([0x9f2d, card.bytes], [0x9f2e, pinKey.exponent], ...remainder(0x9f2f, card.remainder)),
+      tlvList([0x9f2d, card.bytes], [0x9f2e, pinKey.exponent], ...remainder(0x9f2f, card.remainder)),
     )
   }
   const files = [{ sfi: 3, records: issuerRecords, signed: 0 }]

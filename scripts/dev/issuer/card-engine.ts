@@ -4,7 +4,7 @@ import type { Random } from '../../../hal/base/clock.js'
 import type { VirtualCard } from '../../../hal/simulated/virtual-card.js'
 import { type Command, encodeResponse, parseCommand, type Response, SW, status } from './card/apdu.js'
 import { externalAuthenticate, internalAuthenticate } from './card/authenticate.js'
-import { type CardStateStore, freshState } from './card/card-state.js'
+import { type CardStateStore, completeState } from './card/card-state.js'
 import { generateAc } from './card/generate-ac.js'
 import { getChallenge, getProcessingOptions } from './card/initiate.js'
 import { scriptCommand } from './card/script-commands.js'
@@ -56,7 +56,7 @@ export function createCard(
   options: { readonly store: CardStateStore; readonly random: Random },
 ): VirtualCard {
   const { id, transport } = card.profile
-  const state = options.store.load(id) ?? freshState(card.profile)
+  const state = completeState(options.store.load(id), card.profile)
   let context: CardContext | undefined
 
   const run = (bytes: Uint8Array): Response => {

@@ -6,11 +6,11 @@ import {
   cdol2,
   DDOL,
   interchangeProfile,
-  list,
   numeric,
   preferredName,
   selectionData,
   signedRecord,
+  tlvList,
   track2,
 } from './application-data.js'
 import { type ApplicationFile, authenticationFiles } from './authentication-files.js'
@@ -46,14 +46,16 @@ function personaliseApplication(
   const files: ApplicationFile[] = [
     {
       sfi: 1,
-      records: [list([0x57, track2(application, card.pin, keys)], [0x5f20, ascii.encode(card.cardholder)])],
+      records: [
+        tlvList([0x57, track2(application, card.pin, keys)], [0x5f20, ascii.encode(card.cardholder)]),
+      ],
       signed: 0,
     },
     {
       sfi: 2,
       records: [
         covered,
-        list(
+        tlvList(
           [0x8c, encodeDol(CDOL1)],
           [0x8d, encodeDol(second)],
           [0x9f49, encodeDol(DDOL)],
@@ -75,7 +77,7 @@ function personaliseApplication(
   return {
     profile: application,
     aid,
-    fci: encodeTlv(0x6f, list([0x84, aid], [0xa5, selectionData(card, application)])),
+    fci: encodeTlv(0x6f, tlvList([0x84, aid], [0xa5, selectionData(card, application)])),
     aip,
     afl: concat(
       ...files.map(({ sfi, records: own, signed }) => Uint8Array.of(sfi << 3, 1, own.length, signed)),
@@ -97,7 +99,7 @@ function personaliseApplication(
 function directory(card: CardProfile): PersonalisedCard['directory'] {
   if (!card.paymentSystemEnvironment) return undefined
   const codeTable = card.applications.find((application) => application.codeTable !== undefined)?.codeTable
-  const proprietary = list(
+  const proprietary = tlvList(
     [0x88, Uint8Array.of(1)],
     [0x5f2d, ascii.encode(card.languages.join(''))],
     ...(codeTable === undefined ? [] : [[0x9f11, Uint8Array.of(codeTable)] as const]),
@@ -105,7 +107,7 @@ function directory(card: CardProfile): PersonalisedCard['directory'] {
   const entries = card.applications.map((application) =>
     encodeTlv(
       0x61,
-      list(
+      tlvList(
         [0x4f, fromHex(application.aid)],
         [0x50, ascii.encode(application.label)],
         [0x87, Uint8Array.of(application.priority | (application.confirm ? 0x80 : 0))],
@@ -117,7 +119,7 @@ function directory(card: CardProfile): PersonalisedCard['directory'] {
   const records = new Map<number, Uint8Array>()
   for (let i = 0; i < entries.length; i += 2)
     records.set(recordId(1, i / 2 + 1), encodeTlv(0x70, concat(...entries.slice(i, i + 2))))
-  return { fci: encodeTlv(0x6f, list([0x84, PSE_NAME], [0xa5, proprietary])), records }
+  return { fci: encodeTlv(0x6f, tlvList([0x84, PSE_NAME], [0xa5, proprietary])), records }
 }
 
 /** Makes a card's contents; certificates are signed anew each time, keys come from the folder. About 10 ms. */

@@ -31,7 +31,7 @@ export interface CardStateStore {
 }
 
 /** A card fresh from personalisation. */
-export function freshState(profile: CardProfile): CardState {
+function freshState(profile: CardProfile): CardState {
   return {
     pin: profile.pin,
     pinTries: profile.pinTriesLeft ?? profile.pinTryLimit,
@@ -51,4 +51,10 @@ export function freshState(profile: CardProfile): CardState {
       ]),
     ),
   }
+}
+
+/** What was saved, completed by what a profile gained since. */
+export function completeState(saved: CardState | undefined, profile: CardProfile): CardState {
+  const fresh = freshState(profile)
+  return { ...fresh, ...saved, applications: { ...fresh.applications, ...saved?.applications } }
 }
