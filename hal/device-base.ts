@@ -97,7 +97,7 @@ export function createDeviceBase<C extends DeviceClass, State extends string, Ev
     if (presence !== next.presence) {
       log.info('device.presence', { device: id, presence: next.presence, detail: next.detail })
       if (next.presence === 'lost') {
-        counters.count('CommunicationErrorCount')
+        if (presence === 'ready') counters.count('CommunicationErrorCount')
         endAll(deviceError('DEVICE_LOST', `${id} is gone`, { device: id }))
       }
     }

@@ -19,7 +19,7 @@ export const socketBus: BusConnector = ({ socket }, context) => connectHardware(
 
 export interface PeripheralHandlers<P extends PeripheralName> {
   /** The device is there. A text returned says why it can't be used; it then counts as lost. */
-  attached(state: PeripheralState<P>): string | undefined
+  attached(state: PeripheralState<P>, port: BusPort<P>): string | undefined
   event?(event: PeripheralEvent<P>): void
   detached?(): void
 }
@@ -45,7 +45,7 @@ export async function joinPeripheral<P extends PeripheralName>(
   let there = false
   const stop = port.on((event) => {
     if (event.type === 'attached') {
-      const problem = handlers.attached(event.state)
+      const problem = handlers.attached(event.state, port)
       there = problem === undefined
       base.update(there ? { presence: 'ready' } : { presence: 'lost', detail: problem })
     } else if (event.type === 'detached') {

@@ -29,6 +29,7 @@ export function contactlessReaderDriver(connect: BusConnector = socketBus): Driv
       const gate = createGate()
       let cards = 0
       let session: OpenCardSession | undefined
+      let reset: Promise<void> = Promise.resolve()
 
       const endSession = (early: boolean) => {
         if (session === undefined) return
@@ -39,9 +40,14 @@ export function contactlessReaderDriver(connect: BusConnector = socketBus): Driv
         if (early) base.emit({ type: 'removedEarly' })
       }
       const port = await joinPeripheral(base, connect(options, context), 'contactless-reader', {
-        attached(state) {
-          cards = state.cards
+        attached(_, wire) {
+          cards = 0
           base.update({ state: 'fieldOff' })
+          // A field that a crashed process left on is switched off before anything else.
+          reset = wire.call('field', { on: false }).then(
+            () => undefined,
+            () => undefined,
+          )
           return undefined
         },
         event(field) {
@@ -56,6 +62,7 @@ export function contactlessReaderDriver(connect: BusConnector = socketBus): Driv
         },
       })
 
+      base.onClose(() => fieldOff().catch(() => undefined))
       async function fieldOff(): Promise<void> {
         endSession(false)
         await port.call('field', { on: false })
@@ -83,6 +90,7 @@ export function contactlessReaderDriver(connect: BusConnector = socketBus): Driv
       }
 
       async function poll(signal: AbortSignal): Promise<PollOutcome> {
+        await reset
         base.update({ state: 'polling' })
         let found = await port.call('field', { on: true })
         cards = found.cards

@@ -3,50 +3,215 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import type { Driver } from '../../hal/board.js'
-import type { ChipCardReader } from '../../hal/chip-card-reader.js'
-import type { Device, DeviceClass } from '../../hal/device.js'
+import { systemClock } from '../../hal/base/clock.js'
+import { silentLog } from '../../hal/base/log.js'
+import type { DeviceOfClass, Driver } from '../../hal/board.js'
+import type { DeviceClass } from '../../hal/device.js'
+import { escposDriver } from '../../hal/drivers/escpos/escpos-driver.js'
+import { busPrinterPort } from '../../hal/simulated/bus-byte-port.js'
+import { type BusConnector, busOptionFields, socketBus } from '../../hal/simulated/bus-device.js'
 import type { BusRole, PeripheralName } from '../../hal/simulated/bus-protocol.js'
-import { SIMULATED_DRIVERS, simulatedDrivers } from '../../hal/simulated/drivers.js'
+import { simulatedDrivers } from '../../hal/simulated/drivers.js'
+import { EscposMachine } from '../../hal/simulated/escpos-machine.js'
+import { machineSocket } from '../../hal/simulated/escpos-machine-port.js'
 import { createSimulatedHardware, type SimulatedHardware } from '../../hal/simulated/hardware.js'
 import { type HardwareServer, serveHardware } from '../../hal/simulated/serve-hardware.js'
 import { chipCardReaderConformance } from './conformance/chip-card-reader.js'
+import { contactlessReaderConformance } from './conformance/contactless-reader.js'
+import { displayConformance } from './conformance/display.js'
+import { indicatorsConformance } from './conformance/indicators.js'
+import { keypadConformance } from './conformance/keypad.js'
+import { magneticStripeReaderConformance } from './conformance/magnetic-stripe-reader.js'
+import { powerConformance } from './conformance/power.js'
+import { printerConformance } from './conformance/printer.js'
+import { scannerConformance } from './conformance/scanner.js'
+import { secureElementConformance } from './conformance/secure-element.js'
+import { signaturePadConformance } from './conformance/signature-pad.js'
 import { type Cable, testContext } from './conformance/support.js'
+import { tamperConformance } from './conformance/tamper.js'
+
+const roleOf = (device: DeviceClass | PeripheralName): BusRole =>
+  device === 'scanner' || device === 'printer' ? 'open' : 'secure'
 
 interface Bench {
   readonly hardware: SimulatedHardware
-  open<D extends Device<string, unknown>>(deviceClass: DeviceClass, options?: object): Promise<D>
+  readonly connect: BusConnector
+  readonly socket: (role: BusRole) => string
   /** In the process the device's plug is pulled; over the socket the whole handheld dies and comes back. */
   cable(device: PeripheralName): Cable
 }
 
-function opener(drivers: readonly Driver[], socket: string): Bench['open'] {
-  return async (deviceClass, options = {}) => {
-    const driver = drivers.find((each) => each.deviceClass === deviceClass)
-    if (driver === undefined) throw new Error(`no simulated ${deviceClass}`)
-    return (await driver.open({ socket, ...options } as never, testContext(deviceClass))) as never
-  }
-}
+const MATRIX = [
+  ['1', '2', '3'],
+  ['4', '5', '6'],
+] as const
 
-async function suite(t: Test, { hardware, open, cable }: Bench): Promise<void> {
-  await t.test('chip card reader', (t) =>
-    chipCardReaderConformance(t, {
-      open: () => open<ChipCardReader>('chip-card-reader'),
-      insert: (card) => hardware.chip.insert(card),
-      pull: () => hardware.chip.pull(),
-      cable: cable('chip-card-reader'),
-    }),
+function suites(t: Test, { hardware, connect, socket, cable }: Bench): Promise<void> {
+  const drivers: readonly Driver[] = [
+    ...simulatedDrivers(connect),
+    escposDriver('simulated', busOptionFields, busPrinterPort(connect)),
+  ]
+  const opener =
+    <C extends DeviceClass>(deviceClass: C, options: object = {}) =>
+    async (): Promise<DeviceOfClass[C]> => {
+      const driver = drivers.find((each) => each.deviceClass === deviceClass)!
+      const all = { socket: socket(roleOf(deviceClass)), ...options }
+      return (await driver.open(all as never, testContext(deviceClass))) as never
+    }
+  const folder = mkdtempSync(join(tmpdir(), 'secure-element-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const machine = new EscposMachine({ clock: systemClock, rowsPerSecond: 4_000 })
+  t.teardown(() => machine.close())
+
+  const all: readonly [string, (t: Test) => Promise<void>][] = [
+    [
+      'chip card reader',
+      (t) =>
+        chipCardReaderConformance(t, {
+          open: opener('chip-card-reader'),
+          insert: (card) => hardware.chip.insert(card),
+          pull: () => hardware.chip.pull(),
+          cable: cable('chip-card-reader'),
+        }),
+    ],
+    [
+      'contactless reader',
+      (t) =>
+        contactlessReaderConformance(t, {
+          open: opener('contactless-reader'),
+          tap: (card) => hardware.contactless.tap(card),
+          leave: () => hardware.contactless.leave(),
+          field: () => hardware.contactless.on(),
+          cable: cable('contactless-reader'),
+        }),
+    ],
+    [
+      'magnetic stripe reader',
+      (t) =>
+        magneticStripeReaderConformance(t, {
+          open: opener('magnetic-stripe-reader'),
+          swipe: (track1, track2) => hardware.stripe.swipe({ track1, track2 }),
+          cable: cable('magnetic-stripe-reader'),
+        }),
+    ],
+    [
+      'keypad',
+      (t) =>
+        keypadConformance(t, {
+          open: opener('keypad', { matrix: MATRIX }),
+          press: (key) => hardware.keypad.press(key),
+          release: (key) => hardware.keypad.release(key),
+          ghost: { pressed: ['1', '2', '4'], ghost: '5' },
+          cable: cable('keypad'),
+        }),
+    ],
+    ...[{ width: 240, height: 320, depth: 16, dpi: 166 } as const].map(
+      (size): [string, (t: Test) => Promise<void>] => [
+        'display',
+        (t) =>
+          displayConformance(t, {
+            open: opener('display', size),
+            shown: () => hardware.display.frame(),
+            alt: () => hardware.display.alt(),
+            scribble: async () => {
+              const other = await opener('display', size)()
+              const pixels = new Uint16Array(size.width * size.height).fill(0x0f0f)
+              await other.draw({ ...size, pixels }, ['scribble'])
+              await other.close()
+            },
+            cable: cable('display'),
+          }),
+      ],
+    ),
+    [
+      'indicators',
+      (t) =>
+        indicatorsConformance(t, {
+          open: opener('indicators'),
+          light: (light) => hardware.indicators.lights()[light],
+          sounding: () => hardware.indicators.sounding()?.map(({ hz }) => hz),
+          cable: cable('indicators'),
+        }),
+    ],
+    [
+      'power',
+      (t) =>
+        powerConformance(t, {
+          open: opener('power'),
+          set: (reading) => hardware.power.set(reading),
+          cable: cable('power'),
+        }),
+    ],
+    [
+      'scanner',
+      (t) =>
+        scannerConformance(t, {
+          open: opener('scanner'),
+          scan: (raw, aim) => hardware.scanner.scan(raw, aim),
+          tellsAim: true,
+          lit: () => hardware.scanner.lit(),
+          cable: cable('scanner'),
+        }),
+    ],
+    [
+      'signature pad',
+      (t) =>
+        signaturePadConformance(t, {
+          open: opener('signature-pad'),
+          sign: (strokes) => hardware.signature.sign(strokes),
+          clear: () => hardware.signature.clear(),
+          capturing: () => hardware.signature.capturing(),
+          cable: cable('signature-pad'),
+        }),
+    ],
+    [
+      'tamper',
+      (t) =>
+        tamperConformance(t, {
+          open: opener('tamper'),
+          trip: (sensor) => hardware.tamper.trip(sensor),
+          clear: () => hardware.tamper.clear(),
+          cable: cable('tamper'),
+        }),
+    ],
+    [
+      'secure element',
+      (t) =>
+        secureElementConformance(t, {
+          open: opener('secure-element', { directory: join(folder, 'one') }),
+          openOther: opener('secure-element', { directory: join(folder, 'two') }),
+          tamper: () => hardware.tamper.trip('case'),
+          clear: () => hardware.tamper.clear(),
+        }),
+    ],
+    [
+      'printer',
+      async (t) => {
+        const port = await machineSocket(machine, systemClock, { baudRate: 115_200 }).open()
+        t.teardown(hardware.printer.attach(port))
+        await printerConformance(t, {
+          open: async () => opener('printer', { profile: '58mm', pollMs: 100 })(),
+          trouble: (what, on) => machine.setFault(what, on),
+          printedRows: () => machine.counters.printedRows,
+          longJobMs: 60_000,
+          cable: cable('printer'),
+        })
+      },
+    ],
+  ]
+  return all.reduce(
+    (before, [name, body]) => before.then(() => t.test(name, body).then(() => undefined)),
+    Promise.resolve(),
   )
 }
 
 t.test('over the bus in the process', async (t) => {
-  const hardware = createSimulatedHardware()
+  const hardware = createSimulatedHardware({ matrix: MATRIX })
   t.teardown(() => hardware.close())
-  const roles: Partial<Record<DeviceClass, BusRole>> = { scanner: 'open', printer: 'open' }
-  const drivers = simulatedDrivers((_, context) => hardware.bus(roles[context.id as DeviceClass] ?? 'secure'))
-  await suite(t, {
+  await suites(t, {
     hardware,
-    open: opener(drivers, 'unused'),
+    connect: ({ socket }) => hardware.bus(socket as BusRole),
+    socket: (role) => role,
     cable: (device) => ({
       unplug: () => hardware.detach(device),
       plug: () => hardware.attach(device),
@@ -55,7 +220,7 @@ t.test('over the bus in the process', async (t) => {
 })
 
 t.test('over the socket', async (t) => {
-  const hardware = createSimulatedHardware()
+  const hardware = createSimulatedHardware({ matrix: MATRIX })
   const folder = mkdtempSync(join(tmpdir(), 'hardware-bus-'))
   const servers = new Map<BusRole, HardwareServer>()
   const path = (role: BusRole) => join(folder, `${role}.sock`)
@@ -69,14 +234,13 @@ t.test('over the socket', async (t) => {
     hardware.close()
     rmSync(folder, { recursive: true })
   })
-  const role = (device: DeviceClass | PeripheralName): BusRole =>
-    device === 'scanner' || device === 'printer' ? 'open' : 'secure'
-  await suite(t, {
+  await suites(t, {
     hardware,
-    open: (deviceClass, options) => opener(SIMULATED_DRIVERS, path(role(deviceClass)))(deviceClass, options),
+    connect: (options, context) => socketBus(options, { ...context, log: silentLog }),
+    socket: path,
     cable: (device) => ({
-      unplug: async () => servers.get(role(device))?.close(),
-      plug: () => start(role(device)),
+      unplug: async () => servers.get(roleOf(device))?.close(),
+      plug: () => start(roleOf(device)),
     }),
   })
 })

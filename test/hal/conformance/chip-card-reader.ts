@@ -9,6 +9,7 @@ import {
   type DeviceBench,
   deviceConformance,
   eventually,
+  opened,
   TEST_ATR,
   type TestCard,
   testCard,
@@ -29,7 +30,7 @@ export async function chipCardReaderConformance(t: Test, bench: ChipCardReaderBe
 
   const run = (name: string, body: (t: Test, reader: ChipCardReader) => Promise<void>) =>
     t.test(name, async (t) => {
-      const reader = await within('open', bench.open())
+      const reader = await opened(bench)
       try {
         await body(t, reader)
       } finally {
@@ -66,7 +67,7 @@ export async function chipCardReaderConformance(t: Test, bench: ChipCardReaderBe
 
   await t.test('a card that was in the slot before the driver started is seen', async (t) => {
     await bench.insert(testCard())
-    const reader = await within('open', bench.open())
+    const reader = await opened(bench)
     await within('waitForCard', reader.waitForCard())
     t.equal((await within('powerOn', reader.powerOn())).kind, 'session')
     await reader.close()

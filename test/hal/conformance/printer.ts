@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import { systemClock } from '../../../hal/base/clock.js'
 import type { Printer, PrinterEvent, PrintOutcome } from '../../../hal/printer.js'
-import { codeOf, type DeviceBench, deviceConformance, eventually, within } from './support.js'
+import { codeOf, type DeviceBench, deviceConformance, eventually, opened, within } from './support.js'
 
 /** Things that go wrong at a printer, set and mended. */
 export type PrinterTrouble = 'paperOut' | 'coverOpen' | 'headHot' | 'paperLow' | 'silent'
@@ -31,7 +31,7 @@ export async function printerConformance(t: Test, bench: PrinterBench): Promise<
 
   const run = (name: string, body: (t: Test, printer: Printer) => Promise<void>) =>
     t.test(name, async (t) => {
-      const printer = await within('open', bench.open())
+      const printer = await opened(bench)
       try {
         await eventually('state ready', () => printer.status().state === 'ready')
         await body(t, printer)
@@ -63,8 +63,12 @@ export async function printerConformance(t: Test, bench: PrinterBench): Promise<
       t.ok(after - before >= 12 * 16, 'twelve lines of text are on the paper')
       await systemClock.sleep(100)
       t.equal(bench.printedRows(), after)
-      const order = phases.map((event) => event.type === 'job' && event.phase)
-      t.same([...new Set(order)], ['queued', 'sending', 'fenced', 'done'])
+      const told = [...new Set(phases.map((event) => (event.type === 'job' ? event.phase : '')))]
+      // A job that fits the printer's buffer may be sent at once.
+      t.same(
+        told.filter((phase) => phase !== 'sending'),
+        ['queued', 'fenced', 'done'],
+      )
       const last = phases.at(-1)
       t.same(last, { type: 'job', jobId: mine.id, phase: 'done', bytesAcked: mine.bytes.length })
       t.equal(printer.status().state, 'ready')
