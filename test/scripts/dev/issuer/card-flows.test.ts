@@ -448,3 +448,13 @@ t.test('hostile and mute cards do what the deck says, and every card has a face'
   t.equal((await send(slow, `00A4040007${SCHEME_AIDS.credit}00`)).sw, '9000')
   t.same(naps, [20_000])
 })
+
+t.test('a card saved before its profile gained an application knows the new one', async (t) => {
+  const store = memoryStore()
+  store.save('two-applications', { pin: '4680', pinTries: 2, cardBlocked: false, applications: {} })
+  const card = createCard(personalise(profile('two-applications'), keys), { store, random: systemRandom })
+  card.powerOn()
+  await readCard(card, `${SCHEME_AIDS.debit}01`, terminalData(1250n))
+  t.equal(toHex((await send(card, '80CA9F1700')).data), '9F170102')
+  t.equal(toHex((await send(card, '80CA9F3600')).data), '9F36020001')
+})
