@@ -1,7 +1,7 @@
 // The cardholder's prompts of one payment, on the secure screens, in the language that the card prefers.
 import type { Clock } from '../../../hal/base/clock.js'
 import { formatMoney, type Money } from '../../../hal/base/money.js'
-import type { CardPrompts } from '../card-transaction.js'
+import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
 import type { EnterPin } from '../pin/pin-entry.js'
 import type { Texts } from '../texts.js'
 import type { OpenLayer } from './presenter.js'
@@ -100,7 +100,10 @@ export function createCardPrompts(deps: CardPromptsDependencies): ClosableCardPr
     async presentCard(due, signal) {
       amount = due
       show({ picture: 'insert', key: 'insert', tone: 'info', cancellable: true })
-      return (await until(deps.presentTimeoutMs ?? 60_000, signal)) === 'timeout' ? 'timeout' : 'cancelled'
+      const how = await until(deps.presentTimeoutMs ?? 60_000, signal)
+      // With a card in the slot (abort) the next prompt follows at once; else nothing does.
+      if (!signal.aborted) hide()
+      return how === 'timeout' ? 'timeout' : 'cancelled'
     },
     async cardUnreadable(signal) {
       show({ picture: 'unreadable', key: 'unreadable', tone: 'error', cancellable: true })
@@ -160,8 +163,27 @@ export function createCardPrompts(deps: CardPromptsDependencies): ClosableCardPr
     close,
   }
 
+  function hide(): void {
+    layer?.close()
+    layer = undefined
+  }
   function close(): void {
     closing.abort()
-    layer?.close()
+    hide()
+  }
+}
+
+/** The same transactions, which give the display back when they are finished: `close` of the payment's prompts. */
+export function closingWhenFinished(
+  factory: CardTransactionFactory,
+  close: () => void,
+): CardTransactionFactory {
+  return (prompts) => {
+    const transaction = factory(prompts)
+    return {
+      start: (request, signal) => transaction.start(request, signal),
+      hostAnswer: (answer, signal) => transaction.hostAnswer(answer, signal),
+      finish: (result) => transaction.finish(result).finally(close),
+    }
   }
 }
