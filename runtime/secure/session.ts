@@ -6,7 +6,7 @@ import type { Log } from '../../hal/base/log.js'
 import type { Operator } from '../api/payments.js'
 import { codeMatches } from './operator-codes.js'
 import type { OperatorEntry, OperatorsDocument } from './operators-document.js'
-import type { Journal, OperatorAttempts } from './payments/journal.js'
+import type { OperatorAttempts } from './payments/journal.js'
 import type { Texts } from './texts.js'
 
 /** What is asked for on the secure screen, and what went wrong with the last try. */
@@ -160,14 +160,5 @@ export function createSession(deps: SessionDependencies): Session {
       if (entry !== undefined) log.info('session.authorised', { supervisor: entry.id, action })
       return entry?.id
     },
-  }
-}
-
-/** Keeps wrong codes in the journal, a durable step each. */
-export function journalAttempts(journal: Pick<Journal, 'attempts' | 'commit'>): AttemptStore {
-  return {
-    attempts: (operator) => journal.attempts(operator),
-    putAttempts: (operator, attempts) =>
-      journal.commit('session.attempt', (step) => step.putAttempts(operator, attempts)),
   }
 }

@@ -13,7 +13,7 @@ import type { SaleAnswer } from './acquirer-port.js'
 import type { Lane } from './lane.js'
 import type { PaymentDependencies } from './payment-port.js'
 import type { EndedOutcome, PaymentRecord, ReversalCause } from './payment-record.js'
-import { next, OWED_STATES, type PaymentInput } from './payment-states.js'
+import { LIVE_STATES, next, OWED_STATES, type PaymentInput } from './payment-states.js'
 import { amountOf } from './payment-view.js'
 import { originalFacts, owing, type Reversals } from './reversals.js'
 
@@ -109,9 +109,10 @@ export function startSale(
     return false
   }
 
-  async function readCard(transaction: CardTransaction): Promise<StartOutcome | undefined> {
+  async function readCard(): Promise<StartOutcome | undefined> {
     try {
-      const outcome = await transaction.start(
+      card = deps.cards(listening)
+      const outcome = await card.start(
         {
           type: 'sale',
           amount: amountOf(record),
@@ -125,18 +126,20 @@ export function startSale(
       if (outcome.kind === 'online' || outcome.kind === 'approvedOffline') forget(outcome.authorisation)
       end('cancelled', 'CANCELLED')
     } catch (error) {
+      if (isPosternError(error, 'JOURNAL_FAILED')) throw error
       if (cancelling.signal.aborted) end('cancelled', 'CANCELLED')
-      else {
-        log.error('payment.cardFault', {
-          key: record.key,
-          code: isPosternError(error) ? error.code : 'FAULT',
-        })
-        end('cardUnusable', isPosternError(error) ? error.code : 'FAULT')
-      }
+      else end('cardUnusable', cardFault(error))
     } finally {
       cancellable = false
     }
     return undefined
+  }
+
+  /** Logs what went wrong with card or reader; the code for it. */
+  function cardFault(error: unknown): string {
+    const code = isPosternError(error) ? error.code : 'FAULT'
+    log.error('payment.cardFault', { key: record.key, code })
+    return code
   }
 
   function forget({ cardData, pinBlock }: CardAuthorisation): void {
@@ -145,9 +148,7 @@ export function startSale(
 
   /** Tells the card that the host was not reached, so that it can end in good order; what it says changes nothing. */
   async function endCardWithoutHost(transaction: CardTransaction): Promise<void> {
-    await transaction.hostAnswer({ kind: 'unableToGoOnline' }, unending()).catch((error: unknown) => {
-      log.warn('payment.cardFault', { key: record.key, code: isPosternError(error) ? error.code : 'FAULT' })
-    })
+    await transaction.hostAnswer({ kind: 'unableToGoOnline' }, unending()).catch(cardFault)
   }
 
   async function authorise(transaction: CardTransaction, authorisation: CardAuthorisation): Promise<void> {
@@ -226,9 +227,7 @@ export function startSale(
 
   async function finishDeclined(transaction: CardTransaction, answer: Answered): Promise<void> {
     advance('hostDeclined', { response: responseOf(answer), code: `RESPONSE_${answer.responseCode}` }, true)
-    await toCard(transaction, answer).catch((error: unknown) => {
-      log.warn('payment.cardFault', { key: record.key, code: isPosternError(error) ? error.code : 'FAULT' })
-    })
+    await toCard(transaction, answer).catch(cardFault)
   }
 
   async function finishApproved(transaction: CardTransaction, answer: Answered): Promise<void> {
@@ -237,7 +236,7 @@ export function startSale(
     try {
       final = await toCard(transaction, answer)
     } catch (error) {
-      log.error('payment.cardFault', { key: record.key, code: isPosternError(error) ? error.code : 'FAULT' })
+      cardFault(error)
       return takeBack('cardNotFinal', 'cardFailed')
     }
     const card = final.facts
@@ -255,36 +254,52 @@ export function startSale(
     }
   }
 
+  async function takeFromCard(): Promise<void> {
+    const outcome = await readCard()
+    switch (outcome?.kind) {
+      case undefined:
+        return
+      case 'ended': {
+        const { outcome: ended, code } = ENDED[outcome.reason]
+        return end(ended, code, outcome.facts === undefined ? {} : { card: outcome.facts })
+      }
+      case 'declinedOffline':
+        return advance(
+          'cardDeclined',
+          { card: outcome.facts, code: 'CARD_AAC', de55: toHex(outcome.de55) },
+          true,
+        )
+      case 'approvedOffline':
+        // NOTE: a payment stands only with a host's answer here (floor limit zero); the card's own approval is let lapse.
+        forget(outcome.authorisation)
+        return advance(
+          'cardDeclined',
+          { card: outcome.authorisation.facts, code: 'OFFLINE_NOT_ALLOWED' },
+          true,
+        )
+      case 'online':
+        return authorise(card!, outcome.authorisation)
+    }
+  }
+
+  /** A fault of ours must not leave a payment live: before the first byte it ends, after it is taken back. */
+  function endAfterFault(error: unknown): void {
+    if (isPosternError(error, 'JOURNAL_FAILED') || !LIVE_STATES.includes(record.state)) throw error
+    const code = isPosternError(error) ? error.code : 'FAULT'
+    log.error('payment.fault', { key: record.key, code, state: record.state })
+    if (record.state === 'CREATED' || record.state === 'PREPARED') end('cardUnusable', code)
+    else if (record.state === 'SENT') takeBack('answerUnknown', 'unreadable')
+    else if (record.state === 'APPROVED') takeBack('cardNotFinal', 'cardFailed')
+  }
+
   async function run(): Promise<PaymentRecord> {
     try {
-      if (!(await roadIsClear())) return record
-      card = deps.cards(listening)
-      const outcome = await readCard(card)
-      switch (outcome?.kind) {
-        case undefined:
-          break
-        case 'ended': {
-          const { outcome: ended, code } = ENDED[outcome.reason]
-          end(ended, code, outcome.facts === undefined ? {} : { card: outcome.facts })
-          break
-        }
-        case 'declinedOffline':
-          advance('cardDeclined', { card: outcome.facts, code: 'CARD_AAC', de55: toHex(outcome.de55) }, true)
-          break
-        case 'approvedOffline':
-          // NOTE: this terminal asks for a host's answer always (EMV Book 4, terminal type "online only").
-          forget(outcome.authorisation)
-          advance('cardDeclined', { card: outcome.authorisation.facts, code: 'OFFLINE_NOT_ALLOWED' }, true)
-          break
-        case 'online':
-          await authorise(card, outcome.authorisation)
-          break
-      }
+      if (await roadIsClear()) await takeFromCard()
+    } catch (error) {
+      endAfterFault(error)
     } finally {
       cancellable = false
-      await card?.finish({ approved: record.state === 'CARD_FINAL' }).catch((error: unknown) => {
-        log.warn('payment.cardFault', { key: record.key, code: isPosternError(error) ? error.code : 'FAULT' })
-      })
+      await card?.finish({ approved: record.state === 'CARD_FINAL' }).catch(cardFault)
     }
     if (record.state === 'CARD_FINAL') advance('completed', {}, true)
     return record

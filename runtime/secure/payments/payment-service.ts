@@ -109,10 +109,9 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
       .some(({ state }) => STANDING_STATES.includes(state) || LIVE_STATES.includes(state))
     if (paid) return views.plain(subject, 'alreadyPaid')
 
+    const prompts = deps.prompts({ owner, request })
     const record = create(request, owner, amount)
-    const sale = startSale(deps, lane, reversals, record, deps.prompts({ owner, request }), () =>
-      background?.wake(),
-    )
+    const sale = startSale(deps, lane, reversals, record, prompts, () => background?.wake())
     const onAbort = () => void sale.cancel()
     signal?.addEventListener('abort', onAbort, { once: true })
     if (signal?.aborted === true) onAbort()
