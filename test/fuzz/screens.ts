@@ -1,9 +1,11 @@
 // Fuzz target of the screens: any valid screen, any keys, any panel: no throw, bounded state, results that fit the schema.
+import { isPosternError } from '../../hal/base/errors.js'
 import { loadFont } from '../../hal/base/font/font.js'
 import type { DisplayCapabilities } from '../../hal/display.js'
 import { KEYS } from '../../hal/keypad.js'
 import { checker } from '../../runtime/api/contract.js'
 import { Screen, ScreenResult } from '../../runtime/api/screens.js'
+import { guardPrompts } from '../../runtime/secure/screens/prompt-guard.js'
 import { createRenderer, type Renderer } from '../../runtime/secure/screens/renderer.js'
 import { cleanScreen } from '../../runtime/secure/screens/screen-layer.js'
 import { nextState, openState, updateState } from '../../runtime/secure/screens/screen-state.js'
@@ -167,6 +169,11 @@ export function walkScreen(offered: Screen, panel: DisplayCapabilities, seed: nu
   const renderer = rendererFor(panel)
   let screen = cleanScreen(offered)
   let state = openState(screen)
+  try {
+    guardPrompts(screen)
+  } catch (error) {
+    if (!isPosternError(error, 'PROMPT_FORBIDDEN')) throw error
+  }
   for (let step = 0; step < steps; step++) {
     const { frame, alt } = renderer.render({
       content: screen,

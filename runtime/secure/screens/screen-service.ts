@@ -11,6 +11,7 @@ import type { Screen, ScreenResult } from '../../api/screens.js'
 import type { Texts } from '../texts.js'
 import { CARD_RANGES, type CardRange, looksLikeCardNumber } from './card-number.js'
 import { createPresenter, type KeyOutcome, type Layer, type OpenLayer } from './presenter.js'
+import { guardPrompts } from './prompt-guard.js'
 import { createRenderer } from './renderer.js'
 import type { StatusFacts, SystemScreen } from './scene.js'
 import { openScreenLayer, type ScreenLayer } from './screen-layer.js'
@@ -38,10 +39,14 @@ export interface SecureSurface {
 export interface ScreenService {
   /**
    * Shows an app's screen above its others and resolves with what became of it. The same owner and id again replaces
-   * it (`closed` for the one before); abort closes it. @throws PosternError `SCREENS_FULL` above 64 screens in all
+   * it (`closed` for the one before); abort closes it.
+   * @throws PosternError `SCREENS_FULL` above 64 screens in all, `PROMPT_FORBIDDEN` where it asks for a PIN or a card
    */
   show(owner: ScreenOwner, id: string, screen: Screen, signal?: AbortSignal): Promise<ScreenResult>
-  /** Changes a screen that is shown, keeping selection and typed text; without effect where it has ended. */
+  /**
+   * Changes a screen that is shown, keeping selection and typed text; without effect where it has ended.
+   * @throws PosternError `PROMPT_FORBIDDEN`
+   */
   update(owner: ScreenOwner, id: string, screen: Screen): void
   /** Ends all screens of an app, or of every app: their process is gone. */
   closeScreens(app?: string): void
@@ -141,6 +146,7 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
 
   return {
     async show(owner, id, screen, signal) {
+      guardPrompts(screen)
       const key = `${owner.app}\n${id}`
       apps.get(key)?.layer.end({ type: 'closed' })
       apps.delete(key)
@@ -160,7 +166,10 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
         if (apps.get(key)?.layer === layer) apps.delete(key)
       }
     },
-    update: (owner, id, screen) => apps.get(`${owner.app}\n${id}`)?.layer.update(screen),
+    update(owner, id, screen) {
+      guardPrompts(screen)
+      apps.get(`${owner.app}\n${id}`)?.layer.update(screen)
+    },
     closeScreens(app) {
       for (const entry of [...apps.values()])
         if (app === undefined || entry.app === app) entry.layer.end({ type: 'closed' })

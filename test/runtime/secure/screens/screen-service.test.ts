@@ -294,3 +294,17 @@ t.test('texts that would deceive are cleaned', async (t) => {
   })
   t.match(await devices.seen(), /\nABC\none\ntwo\n/)
 })
+
+t.test('a screen that asks for a PIN is refused, shown or as an update', async (t) => {
+  const { devices, screens } = setUp(t)
+  const spoof: Screen = { ...form, title: 'Enter PIN' } as Screen
+  await t.rejects(screens.show(courier, 'a', spoof), {
+    code: 'PROMPT_FORBIDDEN',
+    details: { path: '/title' },
+  })
+  const honest = screens.show(courier, 'a', form)
+  t.throws(() => screens.update(courier, 'a', spoof), { code: 'PROMPT_FORBIDDEN' })
+  t.match(await devices.seen(), /Receiver/)
+  screens.closeScreens()
+  await honest
+})
