@@ -128,7 +128,7 @@ function promptsOf(screen: Screen): (readonly [path: string, text: string])[] {
     })
   switch (screen.kind) {
     case 'form':
-      screen.fields.forEach((field, i) => asking.push([`/fields/${i}/label`, field.label]))
+      for (const [i, field] of screen.fields.entries()) asking.push([`/fields/${i}/label`, field.label])
       break
     case 'amount':
       asking.push(['/text', screen.text])
@@ -156,7 +156,7 @@ function promptsOf(screen: Screen): (readonly [path: string, text: string])[] {
       // No digit that is pressed here reaches the app.
       return []
   }
-  screen.softKeys?.forEach((key, i) => asking.push([`/softKeys/${i}/label`, key.label]))
+  for (const [i, key] of (screen.softKeys ?? []).entries()) asking.push([`/softKeys/${i}/label`, key.label])
   return asking.filter((entry): entry is readonly [string, string] => entry[1] !== undefined)
 }
 
