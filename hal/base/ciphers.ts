@@ -20,11 +20,6 @@ const BLOCK_BYTES: Readonly<Record<BlockCipher, number>> = { aes: 16, tdes: 8 }
 
 const AES_NAMES: Readonly<Record<number, string>> = { 16: 'aes-128', 24: 'aes-192', 32: 'aes-256' }
 
-/** Block length in bytes: 16 for AES, 8 for TDES. */
-export function blockBytes(cipher: BlockCipher): number {
-  return BLOCK_BYTES[cipher]
-}
-
 /** TDES keying options 1 to 3 (SP 800-67): shorter keys are spread over the three DES keys; the copy is the caller's to erase. */
 function spreadTdesKey(key: Uint8Array): Uint8Array {
   if (key.length === 24) return key.slice()

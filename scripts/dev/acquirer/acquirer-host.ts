@@ -6,6 +6,7 @@ import { type Log, maskPan } from '../../../hal/base/log.js'
 import { encodeTlv } from '../../../hal/base/tlv.js'
 import { type Message, unpack } from '../../../runtime/secure/payments/iso8583/codec.js'
 import {
+  NETWORK_CODES,
   netSettlement,
   POSTERN_DEV,
   readOriginalDataElements,
@@ -294,10 +295,14 @@ export function createAcquirerHost(options: AcquirerOptions): AcquirerHost {
     '0500': { answer: '0510', handle: totals },
     '0800': {
       answer: '0810',
-      handle: (message) => ({
-        fields: { ...echo(message, [7, 11, 24, 41, 42, 70]), 39: '00' },
-        delivery: 'normal',
-      }),
+      handle: (message) => {
+        const known = Object.values<string>(NETWORK_CODES).includes(text(message, 70))
+        // 12, invalid transaction: a network management code that this host does not serve.
+        return {
+          fields: { ...echo(message, [7, 11, 24, 41, 42, 70]), 39: known ? '00' : '12' },
+          delivery: 'normal',
+        }
+      },
     },
   }
 

@@ -479,17 +479,25 @@ t.test(
   },
 )
 
-t.test('network management is answered', async (t) => {
-  const { answer, macOk } = await ask('0800', {
-    7: '1122054501',
-    11: '000001',
-    24: '001',
-    41: TERMINAL.terminalId,
-    42: TERMINAL.merchantId,
-    70: '301',
-  })
-  t.equal(macOk, true)
-  t.equal(clear(answer, 39), '00')
+t.test('network management: sign-on and echo are answered, anything else is refused', async (t) => {
+  const manage = (code: string) =>
+    ask('0800', {
+      7: '1122054501',
+      11: '000001',
+      24: '001',
+      41: TERMINAL.terminalId,
+      42: TERMINAL.merchantId,
+      70: code,
+    })
+  for (const [code, expected] of [
+    ['001', '00'],
+    ['301', '00'],
+    ['161', '12'],
+  ] as const) {
+    const { answer, macOk } = await manage(code)
+    t.equal(macOk, true)
+    t.equal(clear(answer, 39), expected)
+  }
 })
 
 t.test('as a process: says when it is ready, ends on SIGTERM, and its ledger survives', async (t) => {
