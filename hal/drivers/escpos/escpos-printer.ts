@@ -27,13 +27,13 @@ const NO_PROGRESS_MS = 15_000
 /** A fence costs 3 bytes and an answer: one every half kilobyte keeps the window moving. */
 const PORTION_BYTES = 512
 
-/** Opens the printer; resolves at once, also where the port is not there yet. */
-export function openEscposPrinter(
+/** Opens the printer; resolves when it has answered, or when it is known that the port or the printer is not there. */
+export async function openEscposPrinter(
   driver: string,
   openPort: OpenBytePort,
   options: EscposPrinterOptions,
   context: DriverContext,
-): Printer {
+): Promise<Printer> {
   const { clock, log } = context
   const { capabilities, windowBytes } = options.profile
   const base = createDeviceBase<'printer', PrinterState, PrinterEvent>(context, 'printer', driver, 'offline')
@@ -218,5 +218,6 @@ export function openEscposPrinter(
     return outcome
   }
 
+  while (base.device.status().presence === 'starting') await nextChange(POLL_PRINTING_MS, base.closing)
   return { ...base.device, capabilities, paperLow: () => low, print }
 }

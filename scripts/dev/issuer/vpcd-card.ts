@@ -70,14 +70,27 @@ async function serve(socket: Socket, card: VirtualCard): Promise<void> {
  */
 export async function insertIntoVpcd(
   card: VirtualCard,
-  options: { readonly host?: string; readonly port?: number; readonly timeoutMs?: number } = {},
+  options: {
+    readonly host?: string
+    readonly port?: number
+    /** A unix socket in front of the reader, in place of host and port. */
+    readonly path?: string
+    readonly timeoutMs?: number
+  } = {},
 ): Promise<InsertedCard> {
-  const { host = '127.0.0.1', port = VPCD_PORT, timeoutMs = 5000 } = options
+  const { host = '127.0.0.1', port = VPCD_PORT, path, timeoutMs = 5000 } = options
   const socket = await new Promise<Socket>((resolve, reject) => {
-    const attempt = connect({ host, port })
+    const attempt = path === undefined ? connect({ host, port }) : connect(path)
     const fail = (cause?: unknown) => {
       attempt.destroy()
-      reject(new PosternError('DEVICE_LOST', `no virtual reader at ${host}:${port}`, { host, port }, cause))
+      reject(
+        new PosternError(
+          'DEVICE_LOST',
+          `no virtual reader at ${path ?? `${host}:${port}`}`,
+          { host, port },
+          cause,
+        ),
+      )
     }
     const timer = setTimeout(fail, timeoutMs)
     attempt.once('error', fail)

@@ -29,7 +29,7 @@ export async function printerBench(
   const { baudRate = 921_600, pollMs = 100, ...rest } = options
   const machine = new EscposMachine({ clock: systemClock, glyphs: font, rowsPerSecond: 20_000, ...rest })
   const socket = machineSocket(machine, systemClock, { baudRate })
-  const printer = openEscposPrinter(
+  const printer = await openEscposPrinter(
     'escpos-test',
     socket.open,
     { profile: PRINTER_PROFILES['58mm'], baudRate, pollMs },

@@ -1,0 +1,332 @@
+// A PC/SC reader behind hal/chip-card-reader.ts: found by name, before or after start, and found again when it returns.
+import type { DriverContext } from '../../board.js'
+import type { ChipCardReader, ChipCardReaderState, PowerOnOutcome } from '../../chip-card-reader.js'
+import { createDeviceBase, deviceError } from '../../device-base.js'
+import type { PcscBinding, PcscReader } from './pcsc-binding.js'
+import { pcscFailure, STATE } from './pcsc-codes.js'
+import { pcscSession } from './pcsc-session.js'
+
+export interface PcscReaderOptions {
+  /** Part of the reader's name, in any case; without it the first reader is taken. */
+  readonly reader?: string
+}
+
+const FIRST_PAUSE_MS = 100
+const LONGEST_PAUSE_MS = 2000
+/** How long a call that nobody waits for any more may keep the reader before a new power-on is refused. */
+const HELD_MS = 2000
+const ATR_MS = 1000
+/** The daemon lists its readers right after the watch begins. */
+const LIST_MS = 300
+
+/** What is in the slot now: one of these for each time a card is put in. */
+interface Card {
+  atr: Uint8Array
+  mute: boolean
+  readonly gone: AbortController
+  /** True while nobody has used it since it was put in. */
+  fresh: boolean
+}
+
+/** Opens the reader; resolves when the first look is done, also where there is none. */
+export async function openPcscReader(
+  driver: string,
+  binding: PcscBinding,
+  options: PcscReaderOptions,
+  context: DriverContext,
+): Promise<ChipCardReader> {
+  const { clock, id } = context
+  const base = createDeviceBase<'chip-card-reader', ChipCardReaderState>(
+    context,
+    'chip-card-reader',
+    driver,
+    'empty',
+  )
+  const readers = new Set<PcscReader>()
+  /** Readers whose state was told at least once: only their watch can be cancelled without blocking the process. */
+  const watched = new Set<PcscReader>()
+  let current: PcscReader | undefined
+  let card: Card | undefined
+  let counter: number | undefined
+  let session: AbortController | undefined
+  let held: Promise<unknown> = Promise.resolve()
+  let lost = new AbortController()
+  const changed: (() => void)[] = []
+
+  const wake = () => {
+    for (const listener of changed.splice(0)) listener()
+  }
+  const nextChange = (signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason)
+      if (signal.aborted) return onAbort()
+      signal.addEventListener('abort', onAbort, { once: true })
+      changed.push(() => {
+        signal.removeEventListener('abort', onAbort)
+        resolve()
+      })
+    })
+  const matches = ({ name }: PcscReader) =>
+    options.reader === undefined || name.toLowerCase().includes(options.reader.toLowerCase())
+
+  function noCard(): void {
+    const before = card
+    card = undefined
+    before?.gone.abort()
+  }
+
+  function lose(detail: string): void {
+    current = undefined
+    counter = undefined
+    lost.abort(deviceError('DEVICE_LOST', detail, { device: id }))
+    lost = new AbortController()
+    noCard()
+    base.update({ presence: 'lost', state: 'empty', detail })
+    wake()
+  }
+
+  /** Takes a reader of the wanted name, where none is in use. */
+  function choose(): void {
+    if (current !== undefined || base.closing.aborted) return
+    current = [...readers].filter(matches).sort((a, b) => (a.name < b.name ? -1 : 1))[0]
+    if (current !== undefined) return
+    const names = [...readers].map(({ name }) => name).join(', ') || 'none'
+    base.update({
+      presence: 'lost',
+      detail: options.reader
+        ? `no reader is called "${options.reader}"; attached: ${names}`
+        : 'no PC/SC reader is attached',
+    })
+  }
+
+  /** The count tells of a card that was out for less time than the daemon takes to look. */
+  const swappedBy = (bits: number) => counter !== undefined && bits >>> 16 !== counter
+
+  /** Nothing that this reader can talk to: a power-on found out what the daemon did not say. */
+  function foundMute(mine: Card): PowerOnOutcome {
+    base.count('FailedReadCount')
+    if (card !== mine) return { kind: 'removed' }
+    mine.mute = true
+    base.update({ state: 'mute' })
+    return { kind: 'mute' }
+  }
+
+  function onState(reader: PcscReader, bits: number, atr: Uint8Array): void {
+    if (reader !== current) return
+    if (bits & (STATE.unknown | STATE.unavailable)) return
+    const events = bits >>> 16
+    const present = (bits & STATE.present) !== 0
+    const mute = present && ((bits & STATE.mute) !== 0 || (!swappedBy(bits) && card?.mute === true))
+    const swapped = swappedBy(bits)
+    const atStart = counter === undefined
+    counter = events
+    if (card !== undefined && (!present || swapped || mute !== card.mute)) noCard()
+    if (present && card === undefined) {
+      card = { atr, mute, gone: new AbortController(), fresh: !atStart }
+      if (!atStart) base.count('CardInsertionCount')
+    }
+    if (card !== undefined && atr.length >= 2) card.atr = atr
+    if (card !== undefined && bits & STATE.inUse && session === undefined) card.fresh = false
+    base.update({
+      presence: 'ready',
+      state: card === undefined ? 'empty' : card.mute ? 'mute' : 'present',
+      detail: undefined,
+    })
+    wake()
+  }
+
+  /** One life of the daemon: watches until it goes or the device closes. */
+  async function watch(looked: () => void): Promise<void> {
+    await binding.probe()
+    let failed: (reason: string) => void = () => undefined
+    const over = new Promise<string>((resolve) => {
+      failed = resolve
+    })
+    const stop = binding.watch({
+      reader(reader) {
+        readers.add(reader)
+        if (matches(reader)) choose()
+      },
+      state(reader, bits, atr) {
+        watched.add(reader)
+        onState(reader, bits, atr)
+        if (reader === current) looked()
+      },
+      readerGone(reader) {
+        readers.delete(reader)
+        watched.delete(reader)
+        if (reader !== current) return
+        lose(`${reader.name} was unplugged`)
+        choose()
+      },
+      failed,
+    })
+    // A daemon without readers says nothing: the status must.
+    void clock.sleep(LIST_MS, base.closing).then(
+      () => {
+        choose()
+        if (current === undefined) looked()
+      },
+      () => undefined,
+    )
+    const onClosing = () => failed('closed')
+    base.closing.addEventListener('abort', onClosing, { once: true })
+    const reason = await over
+    base.closing.removeEventListener('abort', onClosing)
+    if (reason === 'closed') {
+      await settle(HELD_MS)
+      const until = clock.monotonicMs() + ATR_MS
+      while (watched.size < readers.size && clock.monotonicMs() < until) await clock.sleep(10)
+      for (const reader of watched) reader.close()
+    }
+    readers.clear()
+    watched.clear()
+    stop()
+    if (reason !== 'closed') lose(reason)
+  }
+
+  async function keepWatching(looked: () => void): Promise<void> {
+    let pauseMs = FIRST_PAUSE_MS
+    while (!base.closing.aborted) {
+      try {
+        await watch(looked)
+        pauseMs = FIRST_PAUSE_MS
+      } catch (error) {
+        if (base.device.status().detail !== (error as Error).message) lose((error as Error).message)
+      }
+      looked()
+      await clock.sleep(pauseMs, base.closing).catch(() => undefined)
+      pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)
+    }
+  }
+
+  /** Waits for calls that nobody waits for any more. True where the reader is free. */
+  async function settle(boundMs: number): Promise<boolean> {
+    const stop = new AbortController()
+    const free = held.then(
+      () => true,
+      () => true,
+    )
+    const bound = clock.sleep(boundMs, stop.signal).then(
+      () => false,
+      () => false,
+    )
+    const result = await Promise.race([free, bound])
+    stop.abort()
+    return result
+  }
+  const hold = (call: Promise<unknown>) => {
+    held = Promise.allSettled([held, call])
+  }
+
+  async function waitFor(present: boolean, signal: AbortSignal | undefined): Promise<void> {
+    return base.operation({ signal, lane: present ? 'waitForCard' : 'waitForRemoval' }, async (own) => {
+      while ((card !== undefined) !== present) await nextChange(own)
+    })
+  }
+
+  /** The ATR comes with the state, which the daemon may tell a little after the card is powered. */
+  async function atrOf(mine: Card): Promise<Uint8Array | undefined> {
+    const until = clock.monotonicMs() + ATR_MS
+    while (card === mine && mine.atr.length < 2 && clock.monotonicMs() < until) await clock.sleep(20)
+    return mine.atr.length >= 2 ? mine.atr : undefined
+  }
+
+  async function connect(reader: PcscReader, mine: Card, signal: AbortSignal): Promise<PowerOnOutcome> {
+    const powered = (async () => {
+      let protocol = await reader.connect()
+      if (!mine.fresh) {
+        // It was powered before, by whom and in what state is not known: off and on is a cold reset.
+        await reader.disconnect()
+        protocol = await reader.connect()
+      }
+      mine.fresh = false
+      return protocol
+    })()
+    hold(powered)
+    const protocol = await powered
+    const atr = await atrOf(mine)
+    const alive = atr !== undefined && card === mine && !signal.aborted
+    if (!alive) {
+      const off = reader.disconnect().catch(() => undefined)
+      hold(off)
+      if (signal.aborted) throw signal.reason
+      return foundMute(mine)
+    }
+    const own = new AbortController()
+    session = own
+    const live = pcscSession({
+      reader,
+      atr: atr.slice(),
+      protocol,
+      clock,
+      gone: mine.gone.signal,
+      lost: AbortSignal.any([lost.signal, base.closing]),
+      count: (name) => base.count(name),
+      hold,
+      async released() {
+        if (session === own) session = undefined
+        if (current !== reader) return
+        // Once what is under way has ended; the reader stays held until the card is off.
+        const off = held.then(() => reader.disconnect()).catch(() => undefined)
+        hold(off)
+        await settle(HELD_MS)
+      },
+    })
+    mine.gone.signal.addEventListener('abort', () => {
+      if (session !== own) return
+      session = undefined
+      // Frees the library's handle of the card that is gone.
+      hold(held.then(() => reader.disconnect()).catch(() => undefined))
+    })
+    return { kind: 'session', session: live }
+  }
+
+  async function powerOn(signal?: AbortSignal): Promise<PowerOnOutcome> {
+    return base.operation({ signal, lane: 'powerOn' }, async (own): Promise<PowerOnOutcome> => {
+      if (session !== undefined)
+        throw deviceError('DEVICE_BUSY', 'the card is powered already', { device: id })
+      const reader = current
+      if (reader === undefined || card === undefined) return { kind: 'removed' }
+      if (card.mute) return { kind: 'mute' }
+      if (!(await settle(HELD_MS)))
+        throw deviceError('DEVICE_BUSY', 'an earlier command still holds the reader', { device: id })
+      const mine = card
+      if (mine === undefined) return { kind: 'removed' }
+      try {
+        return await connect(reader, mine, own)
+      } catch (error) {
+        switch (pcscFailure(error)) {
+          case 'removed':
+          case 'reset':
+            return { kind: 'removed' }
+          case 'mute':
+          case 'transport':
+            if (own.aborted) throw own.reason
+            return foundMute(mine)
+          case 'shared':
+            throw deviceError('DEVICE_BUSY', 'another program has the card', { device: id }, error)
+          case 'lost':
+          case 'cancelled':
+            throw deviceError('DEVICE_LOST', `${reader.name} is gone`, { device: id }, error)
+        }
+      }
+    })
+  }
+
+  await new Promise<void>((resolve) => {
+    const bound = setTimeout(resolve, ATR_MS)
+    const running = keepWatching(() => {
+      clearTimeout(bound)
+      resolve()
+    })
+    base.onClose(() => running)
+  })
+  return {
+    ...base.device,
+    capabilities: { protocols: ['T=0', 'T=1'], exposesGetResponse: true },
+    waitForCard: (signal) => waitFor(true, signal),
+    waitForRemoval: (signal) => waitFor(false, signal),
+    powerOn,
+  }
+}
