@@ -5,6 +5,7 @@ import type { Driver } from '../board.js'
 import { createDeviceBase, deviceError } from '../device-base.js'
 import type { Display, Frame, Rect } from '../display.js'
 import { dirtyRect, toMonochrome } from '../frame.js'
+import type { BusPort } from './bus.js'
 import { type BusConnector, busOptionFields, joinPeripheral, socketBus } from './bus-device.js'
 
 const MAX_ALT_LINES = 80
@@ -41,14 +42,14 @@ export function displayDriver(connect: BusConnector = socketBus): Driver<Display
       let sending: Promise<void> | undefined
 
       const port = await joinPeripheral(base, connect(options, context), 'display', {
-        attached(panel) {
+        attached(panel, wire) {
           shown = undefined
           if (panel.width !== width || panel.height !== height || panel.depth !== depth) {
             return `the panel is ${panel.width}x${panel.height}, ${panel.depth} bit; the profile says ${width}x${height}, ${depth} bit`
           }
           base.count('OnlineTransitionCount')
-          // After presence is `ready`: the panel has lost its picture, the driver has not.
-          if (wanted !== undefined) setImmediate(restore)
+          // After presence is `ready`: the panel has lost picture and backlight, the driver has not.
+          setImmediate(() => restore(wire))
           return undefined
         },
         detached() {
@@ -84,11 +85,11 @@ export function displayDriver(connect: BusConnector = socketBus): Driver<Display
         })
         return sending
       }
-      function restore(): void {
+      function restore(wire: BusPort<'display'>): void {
         const level = base.device.status().state
-        port
+        wire
           .call('backlight', { level })
-          .then(flush)
+          .then(() => (wanted === undefined ? undefined : flush()))
           .catch((error) => context.log.warn('display.restore-failed', { error: String(error) }))
       }
       const whole: Rect = { x: 0, y: 0, width, height }

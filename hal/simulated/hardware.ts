@@ -57,6 +57,8 @@ export interface SimulatedHardware extends Breakable {
   detach(device: PeripheralName): void
   attach(device: PeripheralName): void
   attached(device: PeripheralName): boolean
+  /** The battery is pulled: panel and lights go dark, cards lose their power. Who runs the worlds stops them too. */
+  powerLoss(): void
   /** Delays every command and event on the bus. 0 switches the fault off; at most 5,000. */
   slowWire(ms: number): void
   /** A fault by name, as scenarios and the page ask for it. @throws PosternError `FAULT_INVALID` saying what is allowed */
@@ -165,6 +167,9 @@ export function createSimulatedHardware(options: HardwareOptions = {}): Simulate
       io(device).changed()
     },
     attached: (device) => plugged.has(device),
+    powerLoss() {
+      for (const device of [chip, contactless, display, lamps]) device.powerLoss()
+    },
     slowWire(ms) {
       if (!(ms >= 0 && ms <= 5_000)) {
         throw new PosternError('FAULT_INVALID', 'slowWire takes 0 to 5000 milliseconds')

@@ -35,6 +35,8 @@ export interface CardContact {
   powerOn(): PowerOn
   transmit(cycle: number, commandHex: string): Promise<Transmit>
   powerOff(cycle: number): void
+  /** The reader has no power: the card in it is reset, and stays. */
+  powerLoss(): void
 }
 
 /** No fault. */
@@ -127,6 +129,11 @@ export function createCardContact(
         })
       }
       return outcome
+    },
+    powerLoss() {
+      if (powered) joined?.card.powerOff()
+      powered = false
+      cycle++
     },
     powerOff(ofCycle) {
       if (ofCycle !== cycle || !powered) return

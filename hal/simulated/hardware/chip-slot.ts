@@ -27,6 +27,7 @@ export interface ChipSlot {
 export function createChipSlot(io: MachineIo<'chip-card-reader'>): {
   readonly slot: ChipSlot
   readonly peripheral: Peripheral
+  powerLoss(): void
 } {
   const moved = (type: 'inserted' | 'removed') => {
     io.send({ type })
@@ -65,6 +66,7 @@ export function createChipSlot(io: MachineIo<'chip-card-reader'>): {
   }
   return {
     slot,
+    powerLoss: contact.powerLoss,
     peripheral: {
       state: (): PeripheralState<'chip-card-reader'> => ({ card: contact.joined() !== undefined }),
       command(op, params: CommandParams<'chip-card-reader', 'transmit'>) {

@@ -22,6 +22,7 @@ export interface ContactlessField {
 export function createContactlessField(io: MachineIo<'contactless-reader'>): {
   readonly field: ContactlessField
   readonly peripheral: Peripheral
+  powerLoss(): void
 } {
   let on = false
   let inField: { card: VirtualCard; technology: 'A' | 'B' }[] = []
@@ -61,6 +62,11 @@ export function createContactlessField(io: MachineIo<'contactless-reader'>): {
   }
   return {
     field,
+    powerLoss() {
+      contact.powerLoss()
+      on = false
+      io.changed()
+    },
     peripheral: {
       state: (): PeripheralState<'contactless-reader'> => ({ cards: on ? inField.length : 0 }),
       command(op, params: { on: boolean; cycle: number; command: string }) {

@@ -16,6 +16,7 @@ export interface Lamps {
 export function createLamps(io: MachineIo<'indicators'>): {
   readonly lamps: Lamps
   readonly peripheral: Peripheral
+  powerLoss(): void
 } {
   const lights = Object.fromEntries(LIGHTS.map((light) => [light, 'off'])) as Record<Light, LightState>
   const heard: (readonly ToneStep[])[] = []
@@ -41,6 +42,11 @@ export function createLamps(io: MachineIo<'indicators'>): {
     return {}
   }
   return {
+    powerLoss() {
+      silence()
+      for (const light of LIGHTS) lights[light] = 'off'
+      io.changed()
+    },
     lamps: {
       lights: () => ({ ...lights }),
       sounding: () => tone?.steps,

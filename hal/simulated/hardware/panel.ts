@@ -24,7 +24,7 @@ export interface Panel {
 export function createPanel(
   io: MachineIo<'display'>,
   capabilities: DisplayCapabilities,
-): { readonly panel: Panel; readonly peripheral: Peripheral } {
+): { readonly panel: Panel; readonly peripheral: Peripheral; powerLoss(): void } {
   const { width, height, depth } = capabilities
   const pixels = new Uint16Array(width * height)
   let alt: readonly string[] = []
@@ -57,6 +57,13 @@ export function createPanel(
   }
 
   return {
+    powerLoss() {
+      pixels.fill(0)
+      alt = []
+      backlight = 'off'
+      revision++
+      io.changed()
+    },
     panel: {
       capabilities,
       frame: () => ({ width, height, pixels: pixels.slice() }),
