@@ -1,4 +1,4 @@
-// Packs the subset of GNU Unifont that screens and receipts need: node dist/scripts/dev/font/pack.js [unifont folder]
+// Packs the subset of GNU Unifont that screens and receipts need: node dist/scripts/dev/font/main.js [unifont folder]
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'

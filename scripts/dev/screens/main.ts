@@ -1,4 +1,4 @@
-// Renders every sample scene to PNG for people to look at: node dist/scripts/dev/screens/gallery.js FOLDER [WxH[x1] ...]
+// Renders every sample scene to PNG for people to look at: node dist/scripts/dev/screens/main.js FOLDER [WxH[x1] ...]
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadFont } from '../../../hal/base/font/font.js'
