@@ -546,5 +546,4 @@ export const EMV_KINDS: readonly Kind[] = [
   { kind: 'emv-utils/selection-required', handler: selectionRequired },
   { kind: 'emv-utils/terminal-risk-management', handler: risk },
   { kind: 'emv-utils/transport', handler: transport },
-  { kind: 'pyemv.tlv.*', servedBy: 'BER-TLV (hal/base/tlv)' },
 ]

@@ -4,6 +4,7 @@ import * as ciphers from '../../hal/base/ciphers.js'
 import { PosternError } from '../../hal/base/errors.js'
 import { ISO8583_KINDS } from './host-iso8583.js'
 import { KEY_KINDS } from './host-keys.js'
+import { TLV_KINDS } from './host-tlv.js'
 import { ISSUER_KINDS } from './issuer.js'
 import { expectResult, type Handler, type Kind, type Vector } from './vectors.js'
 
@@ -114,6 +115,7 @@ const PYEMV_TOOLS: readonly Kind[] = [
 export const HOST_KINDS: readonly Kind[] = [
   ...PSEC,
   ...KEY_KINDS,
+  ...TLV_KINDS,
   { kind: 'dukpt.tdes.*', servedBy: MONEY },
   { kind: 'tr31.*', servedBy: MONEY },
   ...ISO8583_KINDS,
