@@ -1,0 +1,129 @@
+// Transport, ATR and the masked trace: what passes between reader and kernel.
+import t from 'tap'
+import { toHex } from '../../../../hal/base/bytes.js'
+import { checkAtr } from '../../../../runtime/secure/emv/atr.js'
+import { readRecord, select, verifyPin } from '../../../../runtime/secure/emv/commands.js'
+import { maskedTrace, type TraceEntry } from '../../../../runtime/secure/emv/masked-trace.js'
+import { cardChannel, MAX_EXCHANGES } from '../../../../runtime/secure/emv/transport.js'
+import { hex } from './kernel-inputs.js'
+import { scriptedCard } from './scripted-card.js'
+
+t.test('61xx fetches the answer, in pieces where the card gives pieces', async (t) => {
+  const card = scriptedCard(
+    [
+      ['READ RECORD', '00 B2 01 0C 00', '61 04'],
+      ['GET RESPONSE', '00 C0 00 00 04', '70 02 61 02'],
+      ['GET RESPONSE for the rest', '00 C0 00 00 02', '9C 00 90 00'],
+    ],
+    { protocol: 'T=0' },
+  )
+  const answer = await card.channel.exchange(readRecord(1, 1))
+  t.match(answer, { kind: 'answer', sw: 0x9000 })
+  t.equal(toHex((answer as { data: Uint8Array }).data), '70029C00')
+  card.done()
+})
+
+t.test('6Cxx repeats the command with the length that the card names', async (t) => {
+  const card = scriptedCard([
+    ['READ RECORD', '00 B2 01 0C 00', '6C 02'],
+    ['again', '00 B2 01 0C 02', '70 00 90 00'],
+  ])
+  t.match(await card.channel.exchange(readRecord(1, 1)), { sw: 0x9000 })
+  card.done()
+})
+
+t.test('T=0: after a warning the data are fetched and the warning stays', async (t) => {
+  const card = scriptedCard(
+    [
+      ['SELECT', '00 A4 04 00 05 A0 00 00 00 03 00', '62 83'],
+      ['GET RESPONSE', '00 C0 00 00 00', '6C 02'],
+      ['again', '00 C0 00 00 02', '6F 00 90 00'],
+    ],
+    { protocol: 'T=0' },
+  )
+  const answer = await card.channel.exchange(select(hex('A000000003')))
+  t.match(answer, { sw: 0x6283 })
+  t.equal(toHex((answer as { data: Uint8Array }).data), '6F00')
+  card.done()
+})
+
+t.test('an error status carries no data', async (t) => {
+  const card = scriptedCard([['READ RECORD', '00 B2 01 0C 00', '70 00 6A 83']])
+  const answer = await card.channel.exchange(readRecord(1, 1))
+  t.match(answer, { sw: 0x6a83 })
+  t.equal((answer as { data: Uint8Array }).data.length, 0)
+})
+
+t.test('what the card does is an outcome', async (t) => {
+  const outcome = async (response: string | { kind: 'removed' | 'mute' | 'timeout' }) =>
+    scriptedCard([['READ RECORD', '00 B2 01 0C 00', response]]).channel.exchange(readRecord(1, 1))
+  t.match(await outcome({ kind: 'removed' }), { kind: 'end', reason: 'removed' })
+  t.match(await outcome({ kind: 'mute' }), { kind: 'end', reason: 'cardError' })
+  t.match(await outcome({ kind: 'timeout' }), { kind: 'end', reason: 'cardError' })
+  t.match(await outcome('90'), { kind: 'end', rule: 'answer without status words' })
+  t.match(await outcome('12 34'), { kind: 'end', rule: 'no status word' })
+  t.match(await outcome('60 00'), { kind: 'end', rule: 'no status word' })
+})
+
+t.test('a card that asks for ever is left', async (t) => {
+  const endless = (answer: string) =>
+    cardChannel({
+      atr: hex('3B600000'),
+      protocol: 'T=0',
+      transmit: async () => ({ kind: 'response', bytes: hex(answer) }),
+      release: async () => undefined,
+    })
+  t.match(await endless('6101').exchange(readRecord(1, 1)), { kind: 'end', reason: 'cardError' })
+  t.match(await endless('6C01').exchange(readRecord(1, 1)), { kind: 'end', reason: 'cardError' })
+  t.match(await endless(`${'00'.repeat(256)}61FF`).exchange(readRecord(1, 1)), {
+    rule: 'card keeps asking for another exchange',
+  })
+  const patient = endless('6985')
+  for (let i = 0; i < MAX_EXCHANGES; i++) await patient.exchange(readRecord(1, 1))
+  t.match(await patient.exchange(readRecord(1, 1)), { kind: 'end', rule: /more commands/ })
+})
+
+t.test('ATR: what EMV accepts and what it refuses', async (t) => {
+  const verdict = (atr: string) => {
+    const result = checkAtr(hex(atr))
+    return result.kind === 'emv' ? result.protocol : result.rule
+  }
+  t.equal(verdict('3B 60 00 00'), 'T=0')
+  t.equal(verdict('3B E0 00 FF 81 31 7C 41 92'), 'T=1')
+  t.equal(verdict('3B E0 00 FF 81 31 7C 41 93'), 'TCK')
+  t.equal(verdict('3B E0 00 FF 81 31 7C 41'), 'TCK missing')
+  t.equal(verdict('3C 60 00 00'), 'TS is neither 3B nor 3F')
+  t.equal(verdict('3B'), 'length')
+  t.equal(verdict('3B 65 00 00 20'), 'historical characters cut short')
+  t.equal(verdict('3B F0 11'), 'cut short')
+  t.equal(verdict('3B E0 00 FF 81 31 0F 41 E1'), 'TA3')
+  t.equal(verdict('3B E0 00 FF 81 31 7C 56 85'), 'TB3')
+})
+
+t.test('the trace keeps no PAN, no track, no name and no PIN', async (t) => {
+  const entries: TraceEntry[] = []
+  const card = scriptedCard(
+    [
+      [
+        'record with PAN, track 2 and name',
+        '00 B2 01 0C 00',
+        '70 24 5A 08 54 13 33 00 89 60 41 11 57 11 54 13 33 00 89 60 41 11 D3 01 22 01 01 23 45 67 89 5F 20 02 41 42 9C 00 90 00',
+      ],
+      ['VERIFY', '00 20 00 80 08 24 12 34 FF FF FF FF FF', '90 00'],
+      ['a DOL that sends the PAN back', '80 AE 80 00 08 54 13 33 00 89 60 41 11 00', '61 10'],
+      ['a piece that is no TLV by itself', '00 C0 00 00 10', '54 13 33 00 89 60 41 11 90 00'],
+    ],
+    { trace: maskedTrace((entry) => entries.push(entry)) },
+  )
+  await card.channel.exchange(readRecord(1, 1))
+  await card.channel.exchange(verifyPin(hex('241234FFFFFFFFFF'), false))
+  await card.channel.exchange(hex('80AE80000854133300896041 1100'.replace(' ', '')))
+  card.done()
+  const text = JSON.stringify(entries)
+  t.notMatch(text, /5413330089604111/)
+  t.notMatch(text, /241234FF/)
+  t.notMatch(text, /5F20024142/)
+  t.equal(entries.length, 4)
+  t.equal(entries[1]?.c, '00200080080000000000000000')
+  t.equal(entries[0]?.r.length, (0x24 + 4) * 2)
+})
