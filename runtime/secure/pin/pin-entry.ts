@@ -108,10 +108,12 @@ export function createPinEntry(deps: PinEntryDependencies): EnterPin {
     const onAbort = () => settle({ kind: 'cancelled' })
 
     const surface = screens.open({
+      level: 'pin',
       language: () => prompt.language,
       content: () => ({
         kind: 'secret',
-        title: text('pin.title'),
+        // Who reads "Enter PIN" types: it is not said before digits are taken.
+        title: text(ready ? 'pin.title' : 'card.starting.title'),
         amount: formatMoney(prompt.amount),
         text: ready ? text(prompt.bypassAllowed ? 'pin.hintBypass' : 'pin.hint') : text('pin.preparing'),
         ...(notice === undefined ? {} : { notice }),

@@ -10,9 +10,13 @@ import type { Scene, StatusFacts } from './scene.js'
 /** What a layer did with a key: sounds the click, the low tone, or nothing. */
 export type KeyOutcome = 'taken' | 'refused' | 'silent'
 
-/** One thing on the stack. Secure layers lie above all others, whatever the order of opening. */
+/** Lowest first: what lies above what, whatever the order of opening. All but `app` are the secure world's own. */
+const LEVELS = ['app', 'notice', 'prompt', 'pin'] as const
+export type Level = (typeof LEVELS)[number]
+
+/** One thing on the stack; among those of one level the newest is uppermost. */
 export interface Layer {
-  readonly secure: boolean
+  readonly level: Level
   /** What to draw; asked at every frame. */
   scene(): Pick<Scene, 'content' | 'state' | 'owner' | 'language'>
   press(press: KeyPress): KeyOutcome
@@ -99,7 +103,7 @@ export function createPresenter(devices: PresenterDevices): Presenter {
       try {
         const { frame, alt } = renderer.render({
           ...top.scene(),
-          secure: top.secure,
+          secure: top.level !== 'app',
           status,
           time: time(),
           phase,
@@ -158,7 +162,7 @@ export function createPresenter(devices: PresenterDevices): Presenter {
       top.uppermost?.(false)
       top = uppermost
       phase = 0
-      setLight(top.secure)
+      setLight(top.level !== 'app')
       top.uppermost?.(true)
     }
     void schedule()
@@ -176,9 +180,9 @@ export function createPresenter(devices: PresenterDevices): Presenter {
 
   return {
     open(layer) {
-      const firstSecure = layers.findIndex((other) => other.secure)
-      if (layer.secure || firstSecure < 0) layers.push(layer)
-      else layers.splice(firstSecure, 0, layer)
+      const rank = (other: Layer) => LEVELS.indexOf(other.level)
+      const above = layers.findIndex((other) => rank(other) > rank(layer))
+      layers.splice(above < 0 ? layers.length : above, 0, layer)
       restack()
       return {
         changed: () => {

@@ -1,7 +1,7 @@
 // One screen on the stack: its state machine, its time-out, its one result.
 import type { Clock } from '../../../hal/base/clock.js'
 import type { Screen, ScreenResult } from '../../api/screens.js'
-import type { Layer, OpenLayer, Presenter } from './presenter.js'
+import type { Layer, Level, OpenLayer, Presenter } from './presenter.js'
 import type { Renderer } from './renderer.js'
 import { nextState, openState, updateState } from './screen-state.js'
 import { cleanText } from './text-layout.js'
@@ -14,7 +14,7 @@ export interface ScreenLayer {
 }
 
 export interface ScreenLayerOptions {
-  readonly secure: boolean
+  readonly level: Level
   readonly owner: string
   language(): string
   /** May turn a result into another before it is given out. */
@@ -57,7 +57,7 @@ export function openScreenLayer(
     )
   }
   const layer: Layer = {
-    secure: options.secure,
+    level: options.level,
     scene: () => ({ content: screen, state, owner: options.owner, language: options.language() }),
     press(press) {
       const step = nextState(screen, state, press, renderer.extent(screen), clock.monotonicMs())

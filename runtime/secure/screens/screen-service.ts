@@ -31,6 +31,8 @@ export interface HomeScreen {
 
 /** A layer that the secure world draws and whose keys it takes itself: card pictures, PIN, codes. */
 export interface SecureSurface {
+  /** `pin` lies above every other prompt; default `prompt`. */
+  readonly level?: 'prompt' | 'pin'
   readonly content: () => SystemScreen
   readonly language: () => string
   readonly press: (key: Key) => KeyOutcome
@@ -52,6 +54,11 @@ export interface ScreenService {
   closeScreens(app?: string): void
   /** A question of the secure world itself: above every app, under the lock and the secure light. */
   ask(screen: Screen, language?: string, signal?: AbortSignal): Promise<ScreenResult>
+  /**
+   * Something that the secure world has to say and that can wait: above every app, below every prompt, so that it
+   * never comes between a cardholder and their PIN.
+   */
+  notify(screen: Screen, language?: string, signal?: AbortSignal): Promise<ScreenResult>
   /** A surface of the secure world's own; see `OpenLayer`. */
   open(surface: SecureSurface): OpenLayer
   setHome(home: HomeScreen): void
@@ -94,7 +101,7 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
   let home: HomeScreen = { title: terminalName, state: 'starting' }
 
   const homeLayer: Layer = {
-    secure: false,
+    level: 'app',
     scene: () => ({
       content: {
         kind: 'home',
@@ -120,14 +127,17 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
     if (event.type === 'key' && event.key === 'scan' && !event.repeat) options.onScanKey?.()
   })
 
-  const ask: ScreenService['ask'] = async (screen, asked, signal) => {
-    const layer = openScreenLayer(presenter, renderer, clock, screen, {
-      secure: true,
-      owner: terminalName,
-      language: () => asked ?? language,
-    })
-    return whileNotAborted(layer, signal)
-  }
+  const question =
+    (level: 'notice' | 'prompt'): ScreenService['ask'] =>
+    async (screen, asked, signal) => {
+      const layer = openScreenLayer(presenter, renderer, clock, screen, {
+        level,
+        owner: terminalName,
+        language: () => asked ?? language,
+      })
+      return whileNotAborted(layer, signal)
+    }
+  const notify = question('notice')
 
   const withhold = (result: ScreenResult): ScreenResult => {
     const typed =
@@ -140,7 +150,7 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
     log.warn('screens.withheld')
     const title = texts.text(language, 'withheld.title')
     const text = texts.text(language, 'withheld.text')
-    void ask({ kind: 'message', title, text, tone: 'warning', timeoutMs: WITHHELD_MS })
+    void notify({ kind: 'message', title, text, tone: 'warning', timeoutMs: WITHHELD_MS })
     return { type: 'withheld' }
   }
 
@@ -154,7 +164,7 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
       if (own.length >= SCREENS_PER_APP) own[0]![1].layer.end({ type: 'closed' })
       if (apps.size >= SCREENS_IN_ALL) throw new PosternError('SCREENS_FULL', 'too many screens are open')
       const layer = openScreenLayer(presenter, renderer, clock, screen, {
-        secure: false,
+        level: 'app',
         owner: owner.name,
         language: () => language,
         filter: withhold,
@@ -174,10 +184,11 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
       for (const entry of [...apps.values()])
         if (app === undefined || entry.app === app) entry.layer.end({ type: 'closed' })
     },
-    ask,
+    ask: question('prompt'),
+    notify,
     open: (surface) =>
       presenter.open({
-        secure: true,
+        level: surface.level ?? 'prompt',
         scene: () => ({ content: surface.content(), owner: terminalName, language: surface.language() }),
         press: (press) => (press.repeat && press.key !== 'clear' ? 'silent' : surface.press(press.key)),
       }),

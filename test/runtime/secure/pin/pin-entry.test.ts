@@ -102,6 +102,27 @@ t.test('clear takes all digits back; cancel, abort and time-out end it', async (
   t.equal(calls.filter((call) => call === 'freeze').length, calls.filter((call) => call === 'thaw').length)
 })
 
+t.test('nothing comes above a PIN prompt: apps, notices and questions wait below', async (t) => {
+  const { devices, screens, start } = setUp(t)
+  const entry = start()
+  await settled()
+  await devices.press('1', '2')
+  const waiting = [
+    screens.show({ app: 'a', name: 'App' }, 'x', { kind: 'message', title: 'App', text: 'x' }),
+    screens.ask({ kind: 'confirm', title: 'Question', text: 'x' }),
+    screens.notify({ kind: 'message', title: 'Notice', text: 'x' }),
+  ]
+  await devices.press('3', '4')
+  t.match(await devices.seen(), /Enter PIN\n.*\n.*\n••••/)
+  await devices.press('enter')
+  t.equal((await entry).kind, 'entered')
+  for (const title of ['Question', 'Notice', 'App']) {
+    t.match(await devices.seen(), new RegExp(`\\n${title}\\n`))
+    await devices.press('enter')
+  }
+  t.strictSame(await Promise.all(waiting), Array(3).fill({ type: 'confirmed' }))
+})
+
 t.test('bypass only where it is allowed', async (t) => {
   const { devices, start } = setUp(t)
   const strict = start()
@@ -136,7 +157,7 @@ t.test('keys before the apps stand still are no digits', async (t) => {
   const { devices, start } = setUp(t, () => new Promise((resolve) => (frozen = resolve)))
   const entry = start()
   await devices.press('7', '7', '7', '7', 'enter')
-  t.match(await devices.seen(), /One moment…\n_/)
+  t.match(await devices.seen(), /Card payment\n€49.90\nOne moment…\n_/)
   frozen()
   await settled()
   await devices.press('1', '2', '3', '4', 'enter')
