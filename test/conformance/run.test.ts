@@ -68,6 +68,17 @@ t.test('kinds that nothing serves are skipped by name; tables without vectors ar
   t.match(lines.join('\n'), /1 × emvco\.mpm: will be served by the QR tender/)
 })
 
+t.test('a file of a known shape is served under another folder, and in numbered parts', async (t) => {
+  const document = JSON.stringify({
+    shape: 'as recorded',
+    vectors: [{ name: 'a', atr: '3B600000', expect: { outcome: 'OK' } }],
+  })
+  const folder = t.testdir({ elsewhere: { 'atr.json': document, 'atr-2.json': document } })
+  const { status, lines } = run(folder)
+  t.equal(status, 0)
+  t.equal(lines.at(-1), '2 passed, 0 failed, 0 skipped')
+})
+
 t.test('without folders, or with one that is not there, it says how it is used and exits 2', async (t) => {
   for (const folders of [[], ['/nowhere/at/all'], ['--help']]) {
     const { status, stderr } = run(...folders)

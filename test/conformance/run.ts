@@ -22,8 +22,18 @@ function kindName(vector: Vector, file: VectorFile): string {
   return file.key
 }
 
+const fits = (kind: string, name: string): boolean =>
+  kind.endsWith('*') ? name.startsWith(kind.slice(0, -1)) : kind === name
+
+/**
+ * The row that serves a kind. Files of another folder, or numbered parts of one set (`dol-2.json`), are known by their
+ * name alone: whatever folder it came from, a name stands for one shape.
+ */
 function findKind(name: string): Kind | undefined {
-  return KINDS.find(({ kind }) => (kind.endsWith('*') ? name.startsWith(kind.slice(0, -1)) : kind === name))
+  const exact = KINDS.find(({ kind }) => fits(kind, name))
+  if (exact !== undefined || !name.includes('/')) return exact
+  const last = name.slice(name.lastIndexOf('/') + 1).replace(/[-_.]?\d+$/, '')
+  return KINDS.find(({ kind }) => kind.includes('/') && kind.slice(kind.lastIndexOf('/') + 1) === last)
 }
 
 async function runVector(vector: Vector, file: VectorFile): Promise<Verdict> {
