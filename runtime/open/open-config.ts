@@ -32,10 +32,13 @@ export const OpenConfig = Type.Object(
         closed,
       ),
     ),
-    /** Development: where the virtual handheld's hardware bus listens. Read by the boot file's drivers. */
+    /** Development: where the virtual handheld's hardware bus listens. Absent: simulated devices are refused. */
     hardwareSocket: Type.Optional(Path),
-    /** The board profile under hal/boards, without `.json`. */
-    board: Type.Optional(Type.String({ pattern: '^[a-z0-9-]{1,64}$' })),
+    /** The board profile under hal/boards, without `.json`, or an absolute path. */
+    board: Path,
+    /** Values for `${name}` in the board profile. */
+    boardParams: Type.Record(Type.String(), Path),
+    logLevel: Type.Enum(['debug', 'info', 'warn', 'error']),
   },
   closed,
 )

@@ -62,6 +62,8 @@ const FRAME_MS = 33
 /** Between two steps of what moves. */
 const STEP_MS = 125
 const MINUTE_MS = 60_000
+/** Home shows after so long without a screen. */
+const HOME_AFTER_MS = 200
 /** After a draw that failed. */
 const RETRY_MS = 1000
 
@@ -178,7 +180,13 @@ export function createPresenter(devices: PresenterDevices): Presenter {
       top.uppermost?.(true)
     }
     void schedule()
-    redraw()
+    if (top === home) void showHomeSoon()
+    else redraw()
+  }
+  /** An app that goes from one screen to its next is not home in between. */
+  const showHomeSoon = async () => {
+    await clock.sleep(HOME_AFTER_MS, closing.signal).catch(() => undefined)
+    if (top === home) redraw()
   }
 
   const unsubscribe = keypad.on((event) => {

@@ -2,10 +2,13 @@
 import { systemClock } from '../../../hal/base/clock.js'
 import { PosternError, unreachable } from '../../../hal/base/errors.js'
 import { loadFont } from '../../../hal/base/font/font.js'
-import type { DisplayCapabilities } from '../../../hal/display.js'
 import { EscposMachine, PRINTER_FAULTS, type PrinterFault } from '../../../hal/simulated/escpos-machine.js'
 import { machineSocket } from '../../../hal/simulated/escpos-machine-port.js'
-import { createSimulatedHardware, type SimulatedHardware } from '../../../hal/simulated/hardware.js'
+import {
+  createSimulatedHardware,
+  type HardwareOptions,
+  type SimulatedHardware,
+} from '../../../hal/simulated/hardware.js'
 import type { VirtualCard } from '../../../hal/simulated/virtual-card.js'
 import type { Deck } from '../issuer/deck.js'
 import type { Action, CutMoment } from './action.js'
@@ -20,7 +23,8 @@ export interface Slot {
 
 export interface HandheldOptions {
   readonly cards: Deck
-  readonly display?: DisplayCapabilities
+  /** Panel and keys, as the board profile has them. */
+  readonly hardware?: HardwareOptions
   /** Replaces the slot of the simulated reader. */
   readonly slot?: Slot
   readonly baudRate?: number
@@ -55,7 +59,7 @@ const KEPT_SCREENS = 400
 
 /** Builds it, with paper in and power on. */
 export function createHandheld(options: HandheldOptions): Handheld {
-  const hardware = createSimulatedHardware(options.display ? { display: options.display } : {})
+  const hardware = createSimulatedHardware(options.hardware)
   const machine = new EscposMachine({ clock: systemClock, glyphs: loadFont() })
   const paperText = createPaperText()
   const socket = machineSocket(machine, systemClock, {

@@ -1,6 +1,11 @@
 // The virtual handheld as a process of its own: it is the hardware, so it is the only one that sees cards and fingers.
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type Static, Type } from 'typebox'
+import { packageRoot } from '../../../hal/base/package-root.js'
+import { parseBoard } from '../../../hal/board.js'
+import { SIMULATED_DRIVERS } from '../../../hal/simulated/drivers.js'
+import { hardwareOptionsOf } from '../../../hal/simulated/hardware-of-board.js'
 import { serveHardware } from '../../../hal/simulated/serve-hardware.js'
 import { checker } from '../../../runtime/api/contract.js'
 import { openDeck } from '../issuer/deck.js'
@@ -20,17 +25,8 @@ const HandheldConfig = Type.Object(
     cardStateDir: Type.String(),
     /** 0 chooses a free one. */
     port: Type.Integer({ minimum: 0, maximum: 65_535 }),
-    display: Type.Optional(
-      Type.Object(
-        {
-          width: Type.Integer(),
-          height: Type.Integer(),
-          depth: Type.Union([Type.Literal(1), Type.Literal(16)]),
-          dpi: Type.Integer(),
-        },
-        closed,
-      ),
-    ),
+    /** The board profile under hal/boards whose panel and keys are played. */
+    board: Type.String(),
     labels: Type.Array(Type.Object({ text: Type.String(), label: Type.String() }, closed)),
     missing: Type.Array(Type.String()),
   },
@@ -42,9 +38,17 @@ const config = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Handhe
 const fault = checker(HandheldConfig)(config)
 if (fault !== undefined) throw new Error(`the virtual handheld's configuration: ${fault}`)
 
+const board = JSON.parse(readFileSync(join(packageRoot, 'hal', 'boards', `${config.board}.json`), 'utf8'))
+const params = {
+  hardware: config.secureSocket,
+  secureElement: config.cardStateDir,
+  module: '-',
+  printerPort: '-',
+}
+const { profile } = parseBoard(board, SIMULATED_DRIVERS, { params })
 const handheld = createHandheld({
   cards: openDeck({ keysDir: config.keysDir, stateDir: config.cardStateDir }),
-  display: config.display,
+  hardware: hardwareOptionsOf(profile),
   onPower: (power) => process.send?.({ power }),
 })
 const surroundings: Surroundings = { worlds: {}, missing: config.missing, links: [], labels: config.labels }

@@ -7,26 +7,12 @@ import { PosternError } from '../../../hal/base/errors.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 import { KEYS } from '../../../hal/keypad.js'
 import { checker } from '../../../runtime/api/contract.js'
+import { CUT_MOMENTS } from '../handheld/action.js'
 
 const closed = { additionalProperties: false } as const
 const Words = Type.Union([
   Type.String({ minLength: 1 }),
   Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
-])
-
-/** What can go wrong with the hardware; each is also a switch on the virtual handheld's page. */
-export const FaultStep = Type.Union([
-  Type.Object({ pullAfterCommands: Type.Integer({ minimum: 0, maximum: 200 }) }, closed),
-  Type.Object({ muteCard: Type.Boolean() }, closed),
-  Type.Object(
-    { printer: Type.Enum(['paperOut', 'coverOpen', 'headHot', 'paperLow', 'jam', 'slow', 'silent', 'none']) },
-    closed,
-  ),
-  Type.Object({ lose: Type.String({ maxLength: 40 }) }, closed),
-  Type.Object({ restore: Type.String({ maxLength: 40 }) }, closed),
-  Type.Object({ slowWireMs: Type.Integer({ minimum: 0, maximum: 2000 }) }, closed),
-  Type.Object({ keyBounce: Type.Boolean() }, closed),
-  Type.Object({ battery: Type.Integer({ minimum: 0, maximum: 100 }) }, closed),
 ])
 
 /** What has to be true within `withinMs` (15 s); a screen or paper text counts since the last expectation. */
@@ -71,18 +57,16 @@ export const Step = Type.Union([
   /** Key names, separated by blanks; a number stands for its digits. */
   Type.Object({ key: Type.Union([Type.String({ minLength: 1 }), Type.Integer({ minimum: 0 })]) }, closed),
   Type.Object({ scan: Type.String({ minLength: 1, maxLength: 400 }) }, closed),
-  Type.Object({ fault: FaultStep }, closed),
+  /** A fault of the hardware by name, with its arguments beside it. */
+  Type.Object(
+    { fault: Type.Object({ name: Type.String({ minLength: 1 }) }, { additionalProperties: true }) },
+    closed,
+  ),
   Type.Object({ network: Type.Enum(['on', 'off']) }, closed),
   /** `cut` kills everything at once, `on` starts it again; `cutAt` waits for a moment of the card. */
   Type.Object(
     {
-      power: Type.Union([
-        Type.Enum(['cut', 'on']),
-        Type.Object(
-          { cutAt: Type.Enum(['firstGenerateAc', 'secondGenerateAc', 'verify', 'getProcessingOptions']) },
-          closed,
-        ),
-      ]),
+      power: Type.Union([Type.Enum(['cut', 'on']), Type.Object({ cutAt: Type.Enum(CUT_MOMENTS) }, closed)]),
     },
     closed,
   ),

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { packageRoot } from '../../../hal/base/package-root.js'
 
 /** Development uids, one per world; no account is needed for a number. */
-const UIDS = { secure: 61001, open: 61002, apps: 61010 } as const
+const UIDS = { secure: 61001, open: 61002 } as const
 export type World = keyof typeof UIDS
 
 export interface Isolation {

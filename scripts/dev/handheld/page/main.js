@@ -124,6 +124,7 @@ function cardElement(card, seated) {
   title.textContent = card.label
   const about = document.createElement('small')
   about.textContent = seated ? 'Click to pull it out' : card.description
+  element.title = card.description
   element.append(title, about)
   if (card.pinHint && !seated) {
     const pin = document.createElement('small')
@@ -157,9 +158,8 @@ async function drawScreen({ width, height, pixels }) {
   if ($('screen').width !== width || $('screen').height !== height) {
     $('screen').width = width
     $('screen').height = height
-    // As large as fits the glass, in whole steps where they are large enough.
-    const scale = 258 / width
-    $('screen').style.height = `${Math.round(height * scale)}px`
+    $('screen').style.aspectRatio = `${width} / ${height}`
+    $('screen').style.height = 'auto'
   }
   const image = screen.createImageData(width, height)
   for (let i = 0; i < words.length; i++) {
@@ -361,6 +361,7 @@ $('network').addEventListener('change', () => act({ network: $('network').checke
 $('battery').addEventListener('change', () =>
   act({ fault: { name: 'battery', args: { percent: Number($('battery').value), source: 'battery' } } }),
 )
+$('large').addEventListener('change', () => document.body.classList.toggle('large', $('large').checked))
 $('cut').addEventListener('click', () => act({ power: 'cut' }))
 $('on').addEventListener('click', () => act({ power: 'on' }))
 $('arm').addEventListener('click', () => act({ power: { cutAt: $('moment').value } }))

@@ -1,0 +1,71 @@
+// Starts the open world: `node boot.js CONFIG.json`. The one file of this world that names drivers.
+import { readFileSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { systemClock, systemRandom } from '../../hal/base/clock.js'
+import { packageRoot } from '../../hal/base/package-root.js'
+import { createLog } from '../../hal/base/pino-log.js'
+import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
+import { escposDriver, escposSerialDriver } from '../../hal/drivers/escpos/escpos-driver.js'
+import { openInterfaceNetwork } from '../../hal/drivers/interface-network.js'
+import { busPrinterPort } from '../../hal/simulated/bus-byte-port.js'
+import { busOptionFields } from '../../hal/simulated/bus-device.js'
+import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
+import { openSimulatedNetwork } from '../../hal/simulated/network-state.js'
+import { openConfigFrom } from './open-config.js'
+import { startOpenWorld } from './open-world.js'
+
+const config = openConfigFrom(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
+const log = createLog('open', config.logLevel)
+process.umask(0o077)
+
+const simulated: readonly Driver[] = [
+  ...SIMULATED_DRIVERS,
+  escposDriver('simulated', busOptionFields, busPrinterPort()),
+]
+const drivers: readonly Driver[] = [
+  escposSerialDriver,
+  ...(config.hardwareSocket === undefined ? [] : simulated),
+]
+const path = isAbsolute(config.board)
+  ? config.board
+  : join(packageRoot, 'hal', 'boards', `${config.board}.json`)
+const { profile, problems } = parseBoard(JSON.parse(readFileSync(path, 'utf8')), drivers, {
+  world: 'open',
+  params: config.boardParams,
+})
+const board = await openBoard(profile, drivers, { clock: systemClock, log })
+for (const problem of [...problems, ...board.problems])
+  log.error('board.problem', { problem: describeProblem(problem) })
+
+const context = { clock: systemClock, log }
+const network =
+  config.hardwareSocket === undefined
+    ? openInterfaceNetwork(context)
+    : await openSimulatedNetwork(config.hardwareSocket, context)
+const world = await startOpenWorld(config, {
+  printer: board.device('printer'),
+  scanner: board.device('scanner'),
+  power: board.device('power'),
+  network,
+  clock: systemClock,
+  random: systemRandom,
+  log,
+})
+
+let ending = false
+const end = async () => {
+  if (ending) return
+  ending = true
+  setTimeout(() => process.exit(0), 2500).unref()
+  await world.close()
+  await network.close()
+  await board.close()
+  process.exit(0)
+}
+process.on('SIGTERM', () => void end())
+process.on('SIGINT', () => void end())
+process.on('unhandledRejection', (error) => {
+  log.error('open.unhandled', { error })
+  process.exit(1)
+})
+console.log(JSON.stringify({ ready: true }))

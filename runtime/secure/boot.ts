@@ -1,0 +1,53 @@
+// Starts the secure world: `node boot.js CONFIG.json`. The one file of this world that names drivers.
+import { readFileSync } from 'node:fs'
+import { isAbsolute, join } from 'node:path'
+import { systemClock, systemRandom } from '../../hal/base/clock.js'
+import { packageRoot } from '../../hal/base/package-root.js'
+import { createLog } from '../../hal/base/pino-log.js'
+import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
+import { pcscDriver } from '../../hal/drivers/pcsc/pcsc-driver.js'
+import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
+import { secureConfigFrom } from './secure-config.js'
+import { startSecureWorld } from './secure-world.js'
+
+const config = secureConfigFrom(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
+const log = createLog('secure', config.logLevel)
+process.umask(0o077)
+
+const drivers: readonly Driver[] = [
+  pcscDriver,
+  ...(config.profile === 'development' ? SIMULATED_DRIVERS : []),
+]
+const path = isAbsolute(config.board)
+  ? config.board
+  : join(packageRoot, 'hal', 'boards', `${config.board}.json`)
+const { profile, problems } = parseBoard(JSON.parse(readFileSync(path, 'utf8')), drivers, {
+  world: 'secure',
+  params: config.boardParams,
+})
+for (const problem of problems) log.error('board.problem', { problem: describeProblem(problem) })
+const board = await openBoard(profile, drivers, { clock: systemClock, log })
+
+const end = (code: number) => {
+  // Whatever was begun is in the journal: ending hard is always safe.
+  setTimeout(() => process.exit(code), 2000).unref()
+  return world?.close().finally(() => board.close().finally(() => process.exit(code)))
+}
+const world = await startSecureWorld({
+  config,
+  board: { ...board, problems: [...problems, ...board.problems], device: board.device },
+  clock: systemClock,
+  random: systemRandom,
+  log,
+  onFatal(error) {
+    log.error('secure.fatal', { error })
+    process.exit(1)
+  },
+})
+process.on('SIGTERM', () => void end(0))
+process.on('SIGINT', () => void end(0))
+process.on('unhandledRejection', (error) => {
+  log.error('secure.unhandled', { error })
+  process.exit(1)
+})
+console.log(JSON.stringify({ ready: true }))

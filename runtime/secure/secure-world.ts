@@ -1,0 +1,259 @@
+// The secure world put together: documents, keys, journal, screens, card payments, and its end of the bridge.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { erase } from '../../hal/base/bytes.js'
+import type { Clock, Random } from '../../hal/base/clock.js'
+import { PosternError } from '../../hal/base/errors.js'
+import type { Log } from '../../hal/base/log.js'
+import { moneyFromJson } from '../../hal/base/money.js'
+import { packageRoot } from '../../hal/base/package-root.js'
+import type { Board } from '../../hal/board.js'
+import type { Operator } from '../api/payments.js'
+import type { OpenStatus, TerminalInfo } from '../bridge/contract.js'
+import { type BridgeServer, serveBridge } from './bridge-server.js'
+import type { CardTransactionFactory } from './card-transaction.js'
+import { openDocuments } from './documents.js'
+import { EmvDocument, emvConfiguration } from './emv/configuration.js'
+import { contactCardTransactions } from './emv/contact-card-transaction.js'
+import { openTerminalKeys, type TerminalKeys } from './keys/dukpt-terminal-keys.js'
+import { openFileKeyStore } from './keys/file-key-store.js'
+import { OperatorsDocument, readOperatorsDocument } from './operators-document.js'
+import { connectTimeoutMs, createAcquirerClient } from './payments/acquirer-client.js'
+import { AcquirersDocument, readAcquirersDocument } from './payments/acquirer-document.js'
+import { servePayments } from './payments/bridge-payments.js'
+import { openJournal } from './payments/journal.js'
+import { MerchantDocument, readMerchantDocument } from './payments/merchant-document.js'
+import { createPaymentService } from './payments/payment-service.js'
+import { createBridgePipes } from './payments/roads/bridge-pipe.js'
+import { createTlsRoad } from './payments/roads/tls-road.js'
+import { createPinEntry } from './pin/pin-entry.js'
+import { createCardPrompts } from './screens/card-prompts.js'
+import { createOperatorPrompts } from './screens/operator-prompts.js'
+import { createScreenService, type ScreenService } from './screens/screen-service.js'
+import type { SecureConfig } from './secure-config.js'
+import { createSession } from './session.js'
+import { loadTexts } from './texts.js'
+
+export interface SecureWorld {
+  close(): Promise<void>
+}
+
+export interface SecureWorldOptions {
+  readonly config: SecureConfig
+  readonly board: Board
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** The journal is lost to this process: it must end and be started anew. */
+  readonly onFatal: (error: unknown) => void
+}
+
+/** How long apps may take to stand still before a PIN is asked for. */
+const FREEZE_MS = 2500
+
+async function openKeys(config: SecureConfig, random: Random): Promise<TerminalKeys> {
+  const passphrase = new Uint8Array(readFileSync(config.passphraseFile))
+  const store = await openFileKeyStore({ folder: join(config.dataDir, 'keys'), passphrase, random })
+  erase(passphrase)
+  return openTerminalKeys(store, random)
+}
+
+function openScreens(options: SecureWorldOptions): ScreenService {
+  const { board, clock, log, config } = options
+  const display = board.device('display')
+  const keypad = board.device('keypad')
+  const indicators = board.device('indicators')
+  if (display === undefined || keypad === undefined || indicators === undefined) {
+    const why = board.problems.map(({ key, allowed }) => `${key}: ${allowed}`).join('; ')
+    throw new PosternError('BOARD_UNUSABLE', `a terminal needs display, keypad and lights. ${why}`)
+  }
+  const texts = loadTexts()
+  const screens = createScreenService({ display, keypad, indicators, clock, log, texts })
+  const note = config.note ?? board.problems.map(({ key, value }) => `${key} ${value}`).join(', ')
+  screens.setHome({ title: 'Postern', state: 'starting', ...(note ? { note } : {}) })
+  return screens
+}
+
+/** Starts everything, recovers what a power cut left, and listens for the open world. */
+export async function startSecureWorld(options: SecureWorldOptions): Promise<SecureWorld> {
+  const { config, board, clock, random, log } = options
+  const screens = openScreens(options)
+  const texts = loadTexts()
+  const documents = openDocuments(config.dataDir)
+  const merchant = readMerchantDocument(documents.read('merchant', MerchantDocument))
+  const entry = readAcquirersDocument(documents.read('acquirers', AcquirersDocument)).acquirers[0]!
+  const operators = readOperatorsDocument(documents.read('operators', OperatorsDocument))
+  const emv = emvConfiguration(documents.read('emv', EmvDocument))
+  const keys = await openKeys(config, random)
+  const journal = openJournal(join(config.dataDir, 'journal.db'), clock)
+  const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))
+
+  let bridge: BridgeServer | undefined
+  let status: OpenStatus = { network: 'offline', cloud: 'offline', printer: 'none', outbox: 0 }
+  const connected = () => (bridge?.connected() ? bridge.open : undefined)
+  const tell = (call: Promise<unknown> | undefined) => void call?.catch(() => undefined)
+
+  const info = (): TerminalInfo => ({
+    terminalId: entry.terminalId,
+    merchantName: merchant.name,
+    merchantId: entry.merchantId,
+    currency: merchant.currency,
+    locale: screens.language(),
+    operator: session.operator,
+  })
+
+  const pipes = createBridgePipes(connected)
+  const acquirer = createAcquirerClient({
+    entry,
+    road: createTlsRoad({
+      carrier: (signal) => pipes.open(entry.host, entry.port, signal),
+      serverName: entry.tls.serverName,
+      ca: entry.tls.ca,
+      connectMs: connectTimeoutMs(entry),
+    }),
+    keys,
+    clock,
+    log,
+    onStray: () => undefined,
+  })
+
+  const enterPin = createPinEntry({
+    screens,
+    texts,
+    clock,
+    log,
+    async freezeApps() {
+      // With no open world there is no app that runs.
+      await connected()?.['apps.freeze'](null, AbortSignal.timeout(FREEZE_MS))
+    },
+    async thawApps() {
+      await connected()?.['apps.thaw'](null, AbortSignal.timeout(FREEZE_MS))
+    },
+  })
+
+  const session = createSession({
+    operators,
+    prompts: createOperatorPrompts({ screens, texts, clock }),
+    attempts: {
+      attempts: (operator) => journal.attempts(operator),
+      putAttempts: (operator, attempts) =>
+        journal.commit('attempts', (step) => step.putAttempts(operator, attempts)),
+    },
+    beginRound: (operator) => payments.beginRound(operator),
+    texts: paymentTexts,
+    locale: merchant.locale,
+    clock,
+    log,
+    onChanged(operator: Operator | null) {
+      screens.setLanguage(operator?.locale ?? merchant.locale)
+      tell(connected()?.['terminal.changed'](info()))
+    },
+  })
+
+  const payments = createPaymentService({
+    journal,
+    acquirer,
+    merchant,
+    cards: cardTransactions(options, keys, () => emv),
+    prompts: ({ request }) =>
+      createCardPrompts({
+        screens,
+        texts,
+        clock,
+        enterPin,
+        amount: moneyFromJson(request.amount),
+        locale: screens.language(),
+      }),
+    session: {
+      get operator() {
+        return session.operator
+      },
+      authorise: (action, reason, signal) => session.authorise(action, reason, signal),
+    },
+    texts: paymentTexts,
+    clock,
+    log,
+    isOnline: () => connected() !== undefined && status.network === 'online',
+    onChanged: () => tell(connected()?.['payments.changed'](null)),
+    onNotice: (text) =>
+      void screens
+        .ask({ kind: 'message', title: merchant.name, text, tone: 'warning' })
+        .catch(() => undefined),
+    onFatal: options.onFatal,
+  })
+  payments.recover()
+
+  bridge = await serveBridge({
+    socketPath: config.bridgeSocket,
+    mode: config.bridgeMode,
+    log,
+    serve: {
+      ...servePayments(payments, session),
+      ...pipes.methods,
+      'terminal.info': () => info(),
+      'status.set': (facts) => {
+        const back = facts.network === 'online' && status.network === 'offline'
+        status = facts
+        screens.setStatus(facts)
+        if (back) payments.roadChanged()
+        return null
+      },
+      'screens.show': ({ owner, id, screen }, signal) => screens.show(owner, id, screen, signal),
+      'screens.update': ({ owner, id, screen }) => {
+        screens.update(owner, id, screen)
+        return null
+      },
+    },
+    onConnected(isConnected) {
+      if (isConnected) screens.setHome({ title: merchant.name, state: 'ready' })
+      else {
+        pipes.disconnected()
+        screens.closeScreens()
+        screens.setHome({ title: merchant.name, state: 'appsRestarting' })
+        screens.setStatus({ network: 'offline', cloud: 'offline', printer: 'none', outbox: 0 })
+        status = { network: 'offline', cloud: 'offline', printer: 'none', outbox: 0 }
+      }
+    },
+  })
+  screens.setLanguage(merchant.locale)
+  screens.setHome({ title: merchant.name, state: 'appsRestarting' })
+  followPower(board, screens)
+
+  return {
+    async close() {
+      await payments.stop()
+      await bridge?.close()
+      acquirer.close()
+      journal.close()
+      keys.close()
+      await screens.close()
+    },
+  }
+}
+
+function cardTransactions(
+  options: SecureWorldOptions,
+  keys: TerminalKeys,
+  configuration: () => ReturnType<typeof emvConfiguration>,
+): CardTransactionFactory {
+  const { board, clock, random, log } = options
+  const reader = board.device('chip-card-reader')
+  if (reader === undefined) {
+    // The terminal starts with what works; a card payment then says what is missing.
+    return () => {
+      throw new PosternError('DEVICE_LOST', 'this board has no chip card reader that works')
+    }
+  }
+  return contactCardTransactions({ reader, keys, configuration, clock, random, log })
+}
+
+function followPower(board: Board, screens: ScreenService): void {
+  const power = board.device('power')
+  if (power === undefined) return
+  const show = () => {
+    const { percent, source } = power.reading()
+    screens.setStatus({ battery: { percent, charging: source === 'external' } })
+  }
+  power.on(show)
+  show()
+}

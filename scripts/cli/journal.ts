@@ -1,0 +1,70 @@
+// `postern journal`: the terminal's own books, read while it runs or stands still.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { systemClock } from '../../hal/base/clock.js'
+import { PosternError } from '../../hal/base/errors.js'
+import { formatMoney } from '../../hal/base/money.js'
+import { type Journal, openJournal } from '../../runtime/secure/payments/journal.js'
+import { amountOf, localIso } from '../../runtime/secure/payments/payment-view.js'
+
+export function journalCommand(
+  program: Command,
+  wholeNumber: (from: number, to: number) => (text: string) => number,
+): Command {
+  function withJournal(work: (journal: Journal, json: boolean) => void): void {
+    const { dataDir, json = false } = program.opts() as { dataDir: string; json?: boolean }
+    const path = join(dataDir, 'secure', 'journal.db')
+    if (!existsSync(path))
+      throw new PosternError(
+        'JOURNAL_MISSING',
+        `no journal under ${dataDir}: start a terminal there first, or name its folder with --data-dir`,
+      )
+    const journal = openJournal(path, systemClock)
+    try {
+      work(journal, json)
+    } finally {
+      journal.close()
+    }
+  }
+  const command = new Command('journal').description("the terminal's journal of payments")
+  command
+    .command('list')
+    .description('payments, the newest first')
+    .option('--limit <n>', 'how many', wholeNumber(1, 10_000), 50)
+    .action(({ limit }: { limit: number }) =>
+      withJournal((journal, json) => {
+        const payments = journal.list(limit)
+        if (json) return console.log(JSON.stringify(payments))
+        if (payments.length === 0) return console.log('No payments yet.')
+        for (const payment of payments) {
+          const card = payment.card === undefined ? '' : `${payment.card.label} ${payment.card.maskedPan}`
+          console.log(
+            [
+              localIso(payment.createdAtMs, payment.utcOffsetMin),
+              payment.state.padEnd(16),
+              formatMoney(amountOf(payment), true).padStart(14),
+              payment.reference.padEnd(20),
+              payment.key,
+              card,
+            ].join('  '),
+          )
+        }
+      }),
+    )
+  command
+    .command('show <key>')
+    .description('every entry about one payment or round')
+    .action((key: string) =>
+      withJournal((journal) => {
+        const entries = journal.show(key)
+        if (entries.length === 0) throw new PosternError('JOURNAL_UNKNOWN', `nothing is known of ${key}`)
+        console.log(JSON.stringify(entries, null, 2))
+      }),
+    )
+  command
+    .command('verify')
+    .description('checks the chain of hashes over all entries')
+    .action(() => withJournal((journal) => console.log(JSON.stringify(journal.verify()))))
+  return command
+}

@@ -1,0 +1,138 @@
+// The factory of development terminals: keys, certificates and documents, as a key room and a depot would give them.
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fromHex } from '../../../hal/base/bytes.js'
+import { systemRandom } from '../../../hal/base/clock.js'
+import { deriveInitialKey } from '../../../runtime/secure/keys/aes-dukpt.js'
+import { ACQUIRER_KEYS, loadInitialKey } from '../../../runtime/secure/keys/dukpt-terminal-keys.js'
+import { openFileKeyStore } from '../../../runtime/secure/keys/file-key-store.js'
+import type { AcquirersDocument } from '../../../runtime/secure/payments/acquirer-document.js'
+import { ensureIssuerKeys } from '../issuer/issuer-keys.js'
+import { type CertificateFiles, developmentAuthority } from './certificates.js'
+import {
+  documentSigner,
+  emvTables,
+  MERCHANT,
+  MERCHANT_ID,
+  operators,
+  randomHex,
+  TERMINAL_ID,
+} from './documents.js'
+
+/** What the surroundings of a terminal are started with. */
+export interface Surroundings {
+  readonly ca: string
+  readonly acquirer: CertificateFiles
+  readonly cloud: CertificateFiles
+  readonly service: CertificateFiles
+  readonly terminal: CertificateFiles
+  /** Base derivation key, hex; the terminal never sees it. */
+  readonly bdk: string
+  readonly issuerKeys: string
+}
+
+/** A value that is made once and kept in a file. */
+function kept(path: string, make: () => string): string {
+  if (!existsSync(path)) writeFileSync(path, make(), { mode: 0o600 })
+  return readFileSync(path, 'utf8')
+}
+
+/** Makes (once) what stands around the terminal. Takes a second or two the first time, for the cards' RSA keys. */
+export function prepareSurroundings(dev: string): Surroundings {
+  const authority = developmentAuthority(join(dev, 'certificates'))
+  const issuerKeys = join(dev, 'issuer')
+  ensureIssuerKeys(issuerKeys)
+  return {
+    ca: authority.ca,
+    acquirer: authority.issue('acquirer', 'acquirer.postern.test', 'server'),
+    cloud: authority.issue('cloud', 'cloud.postern.test', 'server'),
+    service: authority.issue('service', 'delivery-service', 'client'),
+    terminal: authority.issue('terminal', TERMINAL_ID, 'client'),
+    bdk: kept(join(dev, 'bdk.hex'), () => randomHex(16)),
+    issuerKeys,
+  }
+}
+
+export interface Personalisation {
+  readonly secureDir: string
+  readonly dev: string
+  readonly surroundings: Surroundings
+  readonly acquirerPort: number
+  /** How long the terminal waits for the host; 45 s unless told. */
+  readonly hostMs: number
+}
+
+/**
+ * Gives the secure world its passphrase, its initial key (once) and its documents. Documents are signed anew each time,
+ * with a version that grows, as the acquirer's port may have changed.
+ */
+export async function personalise({
+  secureDir,
+  dev,
+  surroundings,
+  acquirerPort,
+  hostMs,
+}: Personalisation): Promise<void> {
+  mkdirSync(secureDir, { recursive: true, mode: 0o700 })
+  const passphrase = kept(join(secureDir, 'passphrase'), () => randomHex(32))
+  const ikid = fromHex(kept(join(dev, 'ikid.hex'), () => randomHex(8)))
+  if (!existsSync(join(secureDir, 'keys'))) {
+    const store = await openFileKeyStore({
+      folder: join(secureDir, 'keys'),
+      passphrase: Buffer.from(passphrase, 'utf8'),
+      random: systemRandom,
+    })
+    await loadInitialKey(
+      store,
+      ACQUIRER_KEYS,
+      { ikid, key: deriveInitialKey(fromHex(surroundings.bdk), ikid) },
+      systemRandom,
+    )
+    store.close()
+  }
+
+  const signer = documentSigner(join(dev, 'signer'))
+  writeFileSync(join(secureDir, 'document-root.pem'), signer.publicPem)
+  const acquirers: AcquirersDocument = {
+    acquirers: [
+      {
+        id: 'development',
+        host: '127.0.0.1',
+        port: acquirerPort,
+        tls: { serverName: 'localhost', ca: readFileSync(surroundings.ca, 'utf8') },
+        tpdu: { destination: 1, source: 0 },
+        nii: '001',
+        terminalId: TERMINAL_ID,
+        merchantId: MERCHANT_ID,
+        dialect: 'postern-dev',
+        currency: MERCHANT.currency,
+        timeouts: { hostMs },
+        // The development acquirer remembers reversed originals and refuses them later.
+        reversals: { notFoundFinalAfterMs: 0 },
+      },
+    ],
+  }
+  const version = Math.floor(Date.now() / 1000)
+  signer.write(secureDir, 'acquirers', version, acquirers)
+  signer.write(secureDir, 'merchant', version, MERCHANT)
+  signer.write(secureDir, 'operators', version, await operators())
+  signer.write(secureDir, 'emv', version, emvTables(ensureIssuerKeys(surroundings.issuerKeys).caPublicKeys))
+}
+
+/** Gives the open world its transport identity, the one key that it has, and the authority of its broker. */
+export function giveTransportIdentity(
+  openDir: string,
+  surroundings: Surroundings,
+): { readonly ca: string; readonly cert: string; readonly key: string } {
+  const folder = join(openDir, 'tls')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const files = {
+    ca: join(folder, 'ca.crt'),
+    cert: join(folder, 'terminal.crt'),
+    key: join(folder, 'terminal.key'),
+  }
+  copyFileSync(surroundings.ca, files.ca)
+  copyFileSync(surroundings.terminal.cert, files.cert)
+  copyFileSync(surroundings.terminal.key, files.key)
+  return files
+}
