@@ -100,7 +100,7 @@ function asReader(native: LiteReader): PcscReader {
         bytes.fill(0)
       }
     },
-    close: () => native.close(),
+    close: () => void setImmediate(() => native.close()),
   }
 }
 
@@ -125,30 +125,39 @@ export async function loadPcscBinding(): Promise<PcscBinding> {
     watch(events) {
       const pcsc = lite()
       let over = false
+      // The library calls its listeners, and what they resolve, with the reader's lock held: a close() from there
+      // would wait for itself for ever.
+      const later = (act: () => void) => void setImmediate(() => !over && act())
       const fail = (error: unknown) => {
         // close() makes the library report its own cancelling (0x80100002) as an error.
         if (over || pcscFailure(error) === 'cancelled') return
-        over = true
-        events.failed('the PC/SC daemon went away')
+        later(() => {
+          over = true
+          events.failed('the PC/SC daemon went away')
+        })
       }
       pcsc.on('error', fail)
       pcsc.on('reader', (native) => {
         const reader = asReader(native)
         let gone = false
-        const end = () => {
-          if (!gone) events.readerGone(reader)
-          gone = true
-        }
+        const end = () =>
+          later(() => {
+            if (!gone) events.readerGone(reader)
+            gone = true
+          })
         native.on('error', end)
         native.on('end', end)
         native.on('status', ({ state, atr }) => {
-          if (!gone) events.state(reader, state, new Uint8Array(atr ?? []))
+          const bytes = new Uint8Array(atr ?? [])
+          later(() => {
+            if (!gone) events.state(reader, state, bytes)
+          })
         })
-        events.reader(reader)
+        later(() => events.reader(reader))
       })
       return () => {
         over = true
-        pcsc.close()
+        setImmediate(() => pcsc.close())
       }
     },
   }

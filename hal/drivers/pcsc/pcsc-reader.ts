@@ -174,6 +174,10 @@ export async function openPcscReader(
     const reason = await over
     base.closing.removeEventListener('abort', onClosing)
     if (reason === 'closed') {
+      const reader = current
+      if (session !== undefined && reader !== undefined)
+        hold(held.then(() => reader.disconnect()).catch(() => undefined))
+      session = undefined
       await settle(HELD_MS)
       const until = clock.monotonicMs() + ATR_MS
       while (watched.size < readers.size && clock.monotonicMs() < until) await clock.sleep(10)

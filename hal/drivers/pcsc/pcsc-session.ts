@@ -89,10 +89,9 @@ export function pcscSession(parts: SessionParts): ChipCardSession {
     try {
       return await Promise.race<TransmitOutcome>([
         answer,
-        wait(gone).then(() => {
-          if (lost.aborted) throw lost.reason
-          return { kind: 'removed' }
-        }),
+        // Lost first: a reader that goes takes the card with it.
+        wait(lost).then(() => Promise.reject(lost.reason)),
+        wait(gone).then(() => (lost.aborted ? Promise.reject(lost.reason) : { kind: 'removed' })),
         clock.sleep(timeoutMs, stop.signal).then(
           () => {
             end ??= { kind: 'timeout' }

@@ -277,8 +277,7 @@ export const MERCHANT: MerchantDocument = {
 export const COURIER: Operator = { id: '17', name: 'Anna', role: 'courier', locale: 'en' }
 export const OWNER = { app: 'courier', name: 'Courier' }
 
-export const prompts: CardPrompts & { close(): void } = {
-  close() {},
+export const prompts: CardPrompts = {
   presentCard: async () => 'timeout',
   cardUnreadable: async () => undefined,
   chooseApplication: async () => 0,
@@ -316,7 +315,6 @@ export interface TerminalOptions {
   readonly supervisor?: string | undefined
   readonly isOnline?: () => boolean
   readonly cards?: CardTransactionFactory
-  readonly prompts?: PaymentDependencies['prompts']
 }
 
 /** Starts a terminal on the journal of `folder`: journal, service, recovery. */
@@ -342,7 +340,7 @@ export function startTerminal(options: TerminalOptions): Terminal {
     acquirer: options.host,
     merchant: MERCHANT,
     cards: options.cards ?? scriptedCards(options.card ?? {}, power, calls),
-    prompts: options.prompts ?? (() => prompts),
+    prompts: () => prompts,
     session: {
       operator: options.operator === undefined ? COURIER : options.operator,
       authorise: async () => ('supervisor' in options ? options.supervisor : '99'),
