@@ -192,12 +192,12 @@ class ContactCardTransaction implements CardTransaction {
       forceOnline: false,
       async chooseApplication(names) {
         const index = await prompts.chooseApplication(names, signal)
-        prompts.busy('reading')
+        if (index !== undefined) prompts.busy('reading')
         return index
       },
       async confirmApplication(name) {
         const confirmed = await prompts.confirmApplication(name, signal)
-        prompts.busy('reading')
+        if (confirmed) prompts.busy('reading')
         return confirmed
       },
       preferLanguages: (codes) => {
@@ -210,7 +210,7 @@ class ContactCardTransaction implements CardTransaction {
           erase(entry.digits)
           return { kind: 'cancelled' }
         }
-        prompts.busy('reading')
+        if (entry.kind === 'entered' || entry.kind === 'bypassed') prompts.busy('reading')
         return entry
       },
       encryptPin: (pin, pan) => keys.encryptPin(pin, pan),
