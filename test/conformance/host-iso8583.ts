@@ -16,12 +16,11 @@ import { ISO87_BINARY } from '../../runtime/secure/payments/iso8583/dialects/iso
 import { POSTERN_DEV } from '../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
 import {
   type Field,
-  type Prefix,
   packField,
   unpackField,
   type Value,
-  Writer,
 } from '../../runtime/secure/payments/iso8583/field.js'
+import { type Prefix, Writer } from '../../runtime/secure/payments/iso8583/wire.js'
 import {
   check,
   type Handler,
@@ -219,6 +218,8 @@ const packTable =
   (vector, file) => {
     const table = readTable(file, vector.spec)
     if (table === undefined) return skipped(`its field table specs/${vector.spec}.json is not there`)
+    if (Object.values<Vector>(table).some((row) => /^Hex\.L/.test(row?.prefix ?? '')))
+      return skipped('length indicators of hexadecimal digits (runtime/secure/payments/iso8583, money issue)')
     const dialect = make(table)
     const fields = new Map<string, Value>()
     for (const [key, given] of Object.entries(vector.inputs.fields)) {

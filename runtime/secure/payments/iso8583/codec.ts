@@ -1,14 +1,6 @@
 // ISO 8583 messages (ISO 8583:1987, 4): MTI, up to three bitmaps and fields, packed and unpacked by a dialect's table.
-import {
-  type Cursor,
-  type Encoding,
-  type Field,
-  fieldError,
-  packField,
-  unpackField,
-  type Value,
-  Writer,
-} from './field.js'
+import { type Encoding, type Field, packField, unpackField, type Value } from './field.js'
+import { type Cursor, fieldError, Writer } from './wire.js'
 
 /** A message: its type, and its fields by number (`'2'` to `'192'`) without bitmaps. */
 export interface Message {

@@ -1,20 +1,10 @@
 // One ISO 8583 field: a table row of type × encoding × prefix × padding, and the engine that packs and unpacks it.
-import { PosternError } from '../../../../hal/base/errors.js'
+import { type ContentType, checkContent } from './content.js'
 import { FROM_EBCDIC, TO_EBCDIC } from './ebcdic.js'
-
-/** What a field may hold (ISO 8583:1987, 4.2): `x+n` is a sign `C` or `D` and digits, `any` any Latin-1 text. */
-export type ContentType = 'n' | 'a' | 'an' | 'ans' | 'z' | 'x+n' | 'any' | 'b'
+import { type Cursor, fieldError, type Prefix, readPrefix, take, type Writer, writePrefix } from './wire.js'
 
 /** How the content lies on the wire. `hex` is bytes as ASCII hex digits; `bcd` of an `x+n` has its sign as a whole byte. */
 export type Encoding = 'ascii' | 'ebcdic' | 'bcd' | 'binary' | 'hex' | 'hex-ebcdic'
-
-/** A length indicator: `digits` decimal digits (for `binary`: bytes) in their own encoding. */
-export interface Prefix {
-  readonly digits: number
-  readonly encoding: 'ascii' | 'ebcdic' | 'bcd' | 'binary'
-  /** What is counted: units of the content (characters, digits, bytes; default), bytes, or nibbles on the wire. */
-  readonly counts?: 'units' | 'bytes' | 'nibbles'
-}
 
 export interface Field {
   readonly name: string
@@ -32,112 +22,6 @@ export interface Field {
 }
 
 export type Value = string | Uint8Array
-
-/** A fault in a message, by the path of the field; never holds content. */
-export function fieldError(
-  path: string,
-  problem: string,
-  details: Record<string, number> = {},
-): PosternError {
-  return new PosternError('ISO8583_INVALID', `field ${path}: ${problem}`, { path, ...details })
-}
-
-/** Grows as it is written; bounded by `most`. */
-export class Writer {
-  #bytes = new Uint8Array(512)
-  length = 0
-  readonly #most: number
-
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  /** Room for `count` bytes; returns where they start. @throws PosternError `ISO8583_INVALID` */
-  reserve(count: number, path: string): number {
-    const start = this.length
-    const end = start + count
-    if (end > this.#most) throw fieldError(path, 'the message is too long', { most: this.#most })
-    if (end > this.#bytes.length) {
-      const larger = new Uint8Array(Math.min(this.#most, Math.max(end, this.#bytes.length * 2)))
-      larger.set(this.#bytes)
-      this.#bytes.fill(0)
-      this.#bytes = larger
-    }
-    this.length = end
-    return start
-  }
-
-  get bytes(): Uint8Array {
-    return this.#bytes
-  }
-
-  /** What was written, as an array of its own. The working copy is erased. */
-  finish(): Uint8Array {
-    const out = this.#bytes.slice(0, this.length)
-    this.#bytes.fill(0)
-    return out
-  }
-}
-
-/** A place in a message that is being read. */
-export interface Cursor {
-  readonly bytes: Uint8Array
-  at: number
-}
-
-function take(cursor: Cursor, count: number, path: string): number {
-  const start = cursor.at
-  if (start + count > cursor.bytes.length) {
-    throw fieldError(path, 'the message ends inside it', { offset: start, needs: count })
-  }
-  cursor.at = start + count
-  return start
-}
-
-const LETTER = 1
-const DIGIT = 2
-const SPACE = 4
-const SPECIAL = 8
-const TRACK = 16
-const OTHER = 32
-
-/** Character classes of ISO 8583:1987, 4.2.1, for every Latin-1 code. */
-const CLASSES: Uint8Array = (() => {
-  const classes = new Uint8Array(256).fill(OTHER)
-  for (let code = 0x20; code < 0x7f; code++) {
-    const character = String.fromCharCode(code)
-    if (/[A-Za-z]/.test(character)) classes[code] = LETTER
-    else if (/[0-9]/.test(character)) classes[code] = DIGIT
-    else classes[code] = code === 0x20 ? SPACE : SPECIAL
-    if (/[=D^]/.test(character)) classes[code]! |= TRACK
-  }
-  return classes
-})()
-
-const ALLOWED: Readonly<Record<Exclude<ContentType, 'b'>, number>> = {
-  n: DIGIT,
-  a: LETTER | SPACE,
-  an: LETTER | DIGIT | SPACE,
-  ans: LETTER | DIGIT | SPACE | SPECIAL,
-  z: DIGIT | TRACK,
-  'x+n': DIGIT,
-  any: LETTER | DIGIT | SPACE | SPECIAL | OTHER,
-}
-
-/** Refuses characters that the type does not have. */
-function checkContent(field: Field, text: string, path: string): void {
-  const allowed = ALLOWED[field.type as Exclude<ContentType, 'b'>]
-  let first = 0
-  if (field.type === 'x+n') {
-    if (text[0] !== 'C' && text[0] !== 'D') throw fieldError(path, 'must begin with C or D')
-    first = 1
-  }
-  for (let i = first; i < text.length; i++) {
-    if (((CLASSES[text.charCodeAt(i)] ?? 0) & allowed) === 0) {
-      throw fieldError(path, `holds a character that type ${field.type} does not have`, { at: i })
-    }
-  }
-}
 
 const HEX = '0123456789ABCDEF'
 
@@ -161,55 +45,6 @@ function wireLength(field: Field, units: number): number {
     default:
       return units
   }
-}
-
-function writePrefix(writer: Writer, prefix: Prefix, value: number, path: string): void {
-  if (prefix.encoding === 'binary') {
-    if (value >= 256 ** prefix.digits) throw fieldError(path, 'too long for its length indicator')
-    const start = writer.reserve(prefix.digits, path)
-    for (let i = prefix.digits - 1, rest = value; i >= 0; i--, rest = Math.floor(rest / 256))
-      writer.bytes[start + i] = rest % 256
-    return
-  }
-  if (value >= 10 ** prefix.digits) throw fieldError(path, 'too long for its length indicator')
-  if (prefix.encoding === 'bcd') {
-    const count = Math.ceil(prefix.digits / 2)
-    const start = writer.reserve(count, path)
-    for (let i = count - 1, rest = value; i >= 0; i--, rest = Math.floor(rest / 100))
-      writer.bytes[start + i] = (Math.floor((rest % 100) / 10) << 4) | (rest % 10)
-    return
-  }
-  const base = prefix.encoding === 'ascii' ? 0x30 : 0xf0
-  const start = writer.reserve(prefix.digits, path)
-  for (let i = prefix.digits - 1, rest = value; i >= 0; i--, rest = Math.floor(rest / 10))
-    writer.bytes[start + i] = base + (rest % 10)
-}
-
-function readPrefix(cursor: Cursor, prefix: Prefix, path: string): number {
-  let value = 0
-  if (prefix.encoding === 'binary') {
-    const start = take(cursor, prefix.digits, path)
-    for (let i = 0; i < prefix.digits; i++) value = value * 256 + cursor.bytes[start + i]!
-    return value
-  }
-  if (prefix.encoding === 'bcd') {
-    const count = Math.ceil(prefix.digits / 2)
-    const start = take(cursor, count, path)
-    for (let i = 0; i < count; i++) {
-      const byte = cursor.bytes[start + i]!
-      if (byte >> 4 > 9 || (byte & 15) > 9) throw fieldError(path, 'its length indicator is not decimal')
-      value = value * 100 + (byte >> 4) * 10 + (byte & 15)
-    }
-    return value
-  }
-  const base = prefix.encoding === 'ascii' ? 0x30 : 0xf0
-  const start = take(cursor, prefix.digits, path)
-  for (let i = 0; i < prefix.digits; i++) {
-    const digit = cursor.bytes[start + i]! - base
-    if (digit < 0 || digit > 9) throw fieldError(path, 'its length indicator is not decimal')
-    value = value * 10 + digit
-  }
-  return value
 }
 
 const LEFT_ZERO = { side: 'left', nibble: 0 } as const
@@ -347,7 +182,7 @@ export function packField(writer: Writer, field: Field, value: Value, path: stri
     writePrefix(writer, field.prefix, countOf(field, field.prefix, given.length), path)
   }
   if (typeof given === 'string') {
-    checkContent(field, given, path)
+    checkContent(field.type as Exclude<ContentType, 'b'>, given, path)
     packText(writer, field, given, path)
   } else packBytes(writer, field, given, path)
 }
@@ -361,6 +196,6 @@ export function unpackField(cursor: Cursor, field: Field, path: string): Value {
   }
   if (field.type === 'b') return unpackBytes(cursor, field, units, path)
   const text = unpackText(cursor, field, units, path)
-  checkContent(field, text, path)
+  checkContent(field.type, text, path)
   return text
 }

@@ -1,7 +1,9 @@
 // The standard's own notation for fields (`n6`, `n..19`, `ans...999`, `b8`) and styles: how a whole family is encoded.
 import { PosternError } from '../../../../hal/base/errors.js'
 import type { DialectTable } from './codec.js'
-import type { ContentType, Encoding, Field, Prefix } from './field.js'
+import type { ContentType } from './content.js'
+import type { Encoding, Field } from './field.js'
+import type { Prefix } from './wire.js'
 
 /** Encodings that a family of dialects shares. */
 export interface Style {
