@@ -11,6 +11,7 @@ import { DEVICE_CLASSES, type Device, type DeviceClass } from './device.js'
 import type { Display } from './display.js'
 import type { Indicators } from './indicators.js'
 import type { Keypad } from './keypad.js'
+import { createLeasing, type Lease } from './lease.js'
 import type { MagneticStripeReader } from './magnetic-stripe-reader.js'
 import type { Power } from './power.js'
 import type { Printer } from './printer.js'
@@ -223,7 +224,16 @@ export interface Board {
   readonly problems: readonly BoardProblem[]
   /** The device of that id, or the first of the class; undefined where the board has none that opened. */
   device<C extends DeviceClass>(deviceClass: C, id?: string): DeviceOfClass[C] | undefined
-  /** Closes all, in reverse order. Idempotent. */
+  /**
+   * Takes such a device for `owner` alone; undefined where the board has none.
+   * @throws DeviceError `DEVICE_BUSY` naming the holder
+   */
+  lease<C extends DeviceClass>(
+    deviceClass: C,
+    owner: string,
+    id?: string,
+  ): Lease<DeviceOfClass[C]> | undefined
+  /** Ends every lease, then closes all, in reverse order. Idempotent. */
   close(): Promise<void>
 }
 
@@ -253,17 +263,22 @@ export async function openBoard(
   )
   const devices = opened.filter((device) => device !== undefined)
   let closing: Promise<void> | undefined
+  const leasings = new Map(devices.map((device) => [device, createLeasing(device)]))
+  const find = (deviceClass: DeviceClass, id?: string) =>
+    devices.find((device) => device.deviceClass === deviceClass && (id === undefined || device.id === id))
   const closeAll = async () => {
+    for (const leasing of leasings.values()) leasing.revoke('the device is closed')
     for (const device of [...devices].reverse()) await device.close()
   }
   return {
     name: profile.name,
     devices,
     problems,
-    device: (deviceClass, id) =>
-      devices.find(
-        (device) => device.deviceClass === deviceClass && (id === undefined || device.id === id),
-      ) as never,
+    device: (deviceClass, id) => find(deviceClass, id) as never,
+    lease(deviceClass, owner, id) {
+      const device = find(deviceClass, id)
+      return device === undefined ? undefined : (leasings.get(device)!.acquire(owner) as never)
+    },
     close: () => (closing ??= closeAll()),
   }
 }

@@ -12,7 +12,11 @@ export type PollOutcome =
   | { readonly kind: 'session'; readonly session: ChipCardSession; readonly technology: 'A' | 'B' }
   | { readonly kind: 'collision' }
 
-/** The field is off except during `poll` and while a session lives. `poll` waits without bound; abort ends it. */
+/**
+ * The field is off except during `poll` and while a session lives; releasing the session switches it off. `poll` waits
+ * without bound; abort ends it. A tag that is no ISO/IEC 14443-4 card is passed over. A second card that comes into the
+ * field ends the session as `removed`, as its card can't be reached any more.
+ */
 export interface ContactlessReader extends Device<ContactlessReaderState, ContactlessEvent> {
   readonly deviceClass: 'contactless-reader'
   poll(signal?: AbortSignal): Promise<PollOutcome>

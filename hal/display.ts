@@ -26,9 +26,11 @@ export interface DisplayCapabilities {
 
 /**
  * `draw` shows a whole frame of exactly the panel's size and resolves when the panel has it; the driver sends only
- * what differs from the frame before. Draws while one is under way coalesce: the newest wins, the others resolve
- * with it. `alt` is the screen in words, top to bottom, for screen readers and tests; a PIN shows as bullets there
- * too. After `DEVICE_LOST` and return, the driver restores the last frame by itself.
+ * what differs from the frame before. Draws while one is under way coalesce: the newest wins, the others resolve with
+ * it. `alt` is the screen in words, top to bottom, for screen readers and tests; a PIN shows as bullets there too. A
+ * frame of another size is refused with `DEVICE_UNSUPPORTED`; the driver keeps no reference to the caller's pixels.
+ * After `DEVICE_LOST` and return, the driver restores the last frame and the backlight by itself. A draw while lost
+ * rejects with `DEVICE_LOST` and is still the frame that is restored. The status' state is the backlight's level.
  */
 export interface Display extends Device<'on' | 'dim' | 'off'> {
   readonly deviceClass: 'display'

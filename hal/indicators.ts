@@ -18,7 +18,10 @@ export interface ToneStep {
   readonly ms: number
 }
 
-/** `light` takes effect within 50 ms. `tone` resolves when it has sounded; a new tone replaces the one under way. */
+/**
+ * `light` takes effect within 50 ms. `tone` resolves when it has sounded; a new tone replaces the one under way,
+ * which then resolves. After a loss the lights are as they were last asked for, also where that was asked while lost.
+ */
 export interface Indicators extends Device<'ready'> {
   readonly deviceClass: 'indicators'
   readonly capabilities: { readonly lights: readonly Light[]; readonly tones: boolean }

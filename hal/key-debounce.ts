@@ -6,14 +6,15 @@ export const CLOSED_STABLE_MS = 5
 /** A contact has to stay open so long before the key counts as released: longer than any bounce (20 ms). */
 export const OPEN_STABLE_MS = 21
 
-/** One contact. `pressed` says whether its press has been reported. */
+/** One contact. `pressed` has been reported; `open` knows when it was taken for released. */
 export type ContactState =
-  | { readonly kind: 'open' }
+  | { readonly kind: 'open'; readonly sinceMs: number }
   | { readonly kind: 'closing'; readonly sinceMs: number }
   | { readonly kind: 'pressed' }
   | { readonly kind: 'opening'; readonly sinceMs: number }
 
-export const OPEN: ContactState = { kind: 'open' }
+/** A contact that was never closed. */
+export const OPEN: ContactState = { kind: 'open', sinceMs: Number.NEGATIVE_INFINITY }
 
 export type ContactInput =
   | { readonly kind: 'edge'; readonly closed: boolean; readonly atMs: number }
@@ -29,7 +30,8 @@ export interface ContactStep {
 
 /**
  * One step. Times are those of the edges (the hardware's stamps), so that edges which arrive late and together, after
- * the process was held up, still count as what they were.
+ * the process was held up, still count as what they were. An edge that arrives after the release was told, but was
+ * earlier, shows that there was no release: the key is still down, and no second press is told.
  */
 export function nextContact(state: ContactState, input: ContactInput): ContactStep {
   const due = settled(state, input.atMs)
@@ -38,7 +40,11 @@ export function nextContact(state: ContactState, input: ContactInput): ContactSt
   if (input.kind === 'time') return step(from, output)
   switch (from.kind) {
     case 'open':
-      return step(input.closed ? { kind: 'closing', sinceMs: input.atMs } : from, output)
+      if (!input.closed) return step(from, output)
+      return step(
+        input.atMs < from.sinceMs ? { kind: 'pressed' } : { kind: 'closing', sinceMs: input.atMs },
+        output,
+      )
     case 'closing':
       return step(input.closed ? from : OPEN, output)
     case 'pressed':
@@ -57,7 +63,7 @@ function settled(
     return { state: { kind: 'pressed' }, output: 'pressed' }
   }
   if (state.kind === 'opening' && atMs - state.sinceMs >= OPEN_STABLE_MS) {
-    return { state: OPEN, output: 'released' }
+    return { state: { kind: 'open', sinceMs: state.sinceMs + OPEN_STABLE_MS }, output: 'released' }
   }
   return undefined
 }

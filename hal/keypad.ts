@@ -37,7 +37,8 @@ export interface KeyPress {
 /**
  * Key events are delivered through `on` within 50 ms of the contact closing, once per press: bounce (at most 20 ms)
  * is filtered and ghost keys of a matrix are suppressed by the driver. Presses before the first listener are dropped;
- * nothing is buffered, so that a PIN can't be typed ahead into a screen that isn't there yet.
+ * nothing is buffered, so that a PIN can't be typed ahead into a screen that isn't there yet. A key that is held
+ * while the device comes back has to be let go first.
  */
 export interface Keypad extends Device<'ready', KeyPress> {
   readonly deviceClass: 'keypad'

@@ -10,7 +10,10 @@ export interface Swipe {
   readonly track2: Uint8Array | 'bad' | undefined
 }
 
-/** Reads only while a `swipe` waits; what is swiped outside of it is dropped by the driver and counted. */
+/**
+ * Reads only while a `swipe` waits; what is swiped outside of it is dropped by the driver and counted. `swipe`
+ * resolves with the next swipe, unreadable ones too: the prompt then asks again.
+ */
 export interface MagneticStripeReader extends Device<'idle' | 'armed'> {
   readonly deviceClass: 'magnetic-stripe-reader'
   swipe(signal?: AbortSignal): Promise<Swipe>

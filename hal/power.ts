@@ -8,7 +8,10 @@ export interface PowerReading {
   readonly temperatureC: number | undefined
 }
 
-/** `low` at or below 15 %, `critical` at or below 5 %, both with 2 % of hysteresis. Readings at most 60 s old. */
+/**
+ * `low` at or below 15 %, `critical` at or below 5 %, both with 2 % of hysteresis. Readings at most 60 s old. Before
+ * the first one `reading()` says external and 100 %; while lost, the last one.
+ */
 export interface Power
   extends Device<'ok' | 'low' | 'critical', { readonly type: 'reading'; readonly reading: PowerReading }> {
   readonly deviceClass: 'power'

@@ -9,7 +9,10 @@ export interface Scan {
   readonly raw: Uint8Array
 }
 
-/** Scans arrive through `on` whenever the engine reads one; `trigger` lights it for at most `timeoutMs` (30 s). */
+/**
+ * Scans arrive through `on` whenever the engine reads one. `trigger` lights it for at most `timeoutMs` (30 s) and
+ * resolves when it is dark again: something was read and told, or the time was over.
+ */
 export interface Scanner extends Device<'idle' | 'scanning', Scan> {
   readonly deviceClass: 'scanner'
   trigger(options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<void>

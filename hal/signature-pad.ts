@@ -19,7 +19,10 @@ export type SignatureOutcome =
     }
   | { readonly kind: 'cleared' }
 
-/** At most 200 strokes of 2,000 points; what is beyond is dropped. */
+/**
+ * At most 200 strokes of 2,000 points; what is beyond is dropped. Points lie within `width` and `height`. `cleared`
+ * says that the person wants to start again.
+ */
 export interface SignaturePad extends Device<'idle' | 'capturing'> {
   readonly deviceClass: 'signature-pad'
   capture(signal?: AbortSignal): Promise<SignatureOutcome>

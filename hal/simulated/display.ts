@@ -40,6 +40,7 @@ export function displayDriver(connect: BusConnector = socketBus): Driver<Display
       let shown: { picture: Picture; revision: number } | undefined
       let wanted: Picture | undefined
       let sending: Promise<void> | undefined
+      let queued: Promise<void> | undefined
 
       const port = await joinPeripheral(base, connect(options, context), 'display', {
         attached(panel, wire) {
@@ -71,19 +72,27 @@ export function displayDriver(connect: BusConnector = socketBus): Driver<Display
         base.count('FrameCount')
         base.count('PixelCount', part.width * part.height)
       }
-      /** Sends the newest picture until there is no newer one; one loop at a time. */
-      async function pump(): Promise<void> {
-        while (wanted !== undefined && wanted !== shown?.picture) {
-          const picture = wanted
-          await send(picture)
-          if (shown !== undefined) shown = { ...shown, picture }
-        }
+      async function sendNewest(): Promise<void> {
+        const picture = wanted
+        if (picture === undefined || picture === shown?.picture) return
+        await send(picture)
+        if (shown !== undefined) shown = { ...shown, picture }
       }
+      /** One transfer at a time; what is drawn meanwhile waits for the next one together, which takes the newest. */
       const flush = (): Promise<void> => {
-        sending ??= pump().finally(() => {
-          sending = undefined
-        })
-        return sending
+        if (sending === undefined) {
+          sending = sendNewest().finally(() => {
+            sending = undefined
+          })
+          return sending
+        }
+        queued ??= sending
+          .catch(() => undefined)
+          .then(() => {
+            queued = undefined
+            return flush()
+          })
+        return queued
       }
       function restore(wire: BusPort<'display'>): void {
         const level = base.device.status().state

@@ -9,6 +9,8 @@ export interface JsonLines {
 
 /** Bytes that may wait for a reader that has stopped; beyond it the stream is cut. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
+/** Lines that may wait to be handled; beyond it the stream is not read until half of them are done. */
+const MAX_WAITING_LINES = 1_000
 
 /**
  * Frames `stream`. Each line is delivered in its own turn of the event loop, so that what was caused by one line
@@ -44,6 +46,7 @@ export function jsonLines(
     }
     if (typeof message !== 'object' || message === null || Array.isArray(message)) return end('not an object')
     onMessage(message as Record<string, unknown>)
+    if (stream.isPaused() && lines.length < MAX_WAITING_LINES / 2) stream.resume()
     schedule()
   }
   const schedule = () => {
@@ -67,6 +70,7 @@ export function jsonLines(
     if (rest.length > 0) partial.push(rest)
     partialBytes += rest.length
     if (partialBytes > maxBytes) return end('line too long')
+    if (lines.length > MAX_WAITING_LINES) stream.pause()
     schedule()
   })
   stream.on('error', (error) => end(error.message))

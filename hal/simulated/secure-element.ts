@@ -25,7 +25,7 @@ const MAX_BYTES = 4_096
 const VERSION = 1
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-const NAME = /^[A-Za-z0-9._:/-]{1,64}$/
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._:/-]{0,63}$/
 
 export function secureElementDriver(connect: BusConnector = socketBus): Driver<SecureElement> {
   return {
@@ -45,7 +45,6 @@ export function secureElementDriver(connect: BusConnector = socketBus): Driver<S
       mkdirSync(options.directory, { recursive: true, mode: 0o700 })
       chmodSync(options.directory, 0o700)
       let key: Uint8Array | undefined
-      let counters = readCounters(countersPath)
 
       const unlock = () => {
         rmSync(lockPath, { force: true })
@@ -138,28 +137,32 @@ export function secureElementDriver(connect: BusConnector = socketBus): Driver<S
         counter: (name) =>
           base.operation({}, async () => {
             checkName('a counter', name)
-            return counters[name] ?? 0n
+            return readCounters(countersPath).get(name) ?? 0n
           }),
         increment: (name) =>
           base.operation({}, async () => {
             checkName('a counter', name)
-            const next = { ...counters, [name]: (counters[name] ?? 0n) + 1n }
-            const json = Object.fromEntries(
-              Object.entries(next).map(([each, count]) => [each, String(count)]),
-            )
+            const counters = readCounters(countersPath)
+            const next = (counters.get(name) ?? 0n) + 1n
+            counters.set(name, next)
+            const json = Object.fromEntries([...counters].map(([each, count]) => [each, String(count)]))
             writeDurable(countersPath, new Uint8Array(Buffer.from(JSON.stringify(json))))
-            counters = next
             base.count('IncrementCount')
-            return next[name]!
+            return next
           }),
       }
     },
   }
 }
 
-function readCounters(path: string): Record<string, bigint> {
+/**
+ * Where the newest generation is damaged, the one before it is a single increment behind, we don't know of which
+ * counter: each is taken as one higher, so that none ever repeats.
+ */
+function readCounters(path: string): Map<string, bigint> {
   const kept = readDurable(path)
-  if (kept === undefined) return {}
+  if (kept === undefined) return new Map()
   const json = JSON.parse(Buffer.from(kept.content).toString('utf8')) as Record<string, string>
-  return Object.fromEntries(Object.entries(json).map(([name, count]) => [name, BigInt(count)]))
+  const behind = kept.generation === 'previous' ? 1n : 0n
+  return new Map(Object.entries(json).map(([name, count]) => [name, BigInt(count) + behind]))
 }

@@ -23,13 +23,15 @@ export interface HardwareServer {
   close(): Promise<void>
 }
 
+/** Longest path of a unix socket. unix(7): 108 bytes with the closing zero */
+const MAX_PATH_BYTES = 107
 /** Connections that one socket takes; the secure world opens one a device. */
 const MAX_CLIENTS = 64
 
 /**
  * Serves `role`'s half of the hardware on a unix socket with mode `mode` (0600 unless told), where several clients
  * may be connected at a time. A socket file that a crashed process left is replaced; a live one is not.
- * @throws PosternError `SOCKET_IN_USE` where somebody else serves there
+ * @throws PosternError `SOCKET_IN_USE` where somebody else serves there, `SOCKET_PATH` where the path is too long
  */
 export async function serveHardware(
   hardware: { bus(role: BusRole): Bus },
@@ -37,6 +39,11 @@ export async function serveHardware(
   role: BusRole,
   { mode = 0o600 }: { mode?: number } = {},
 ): Promise<HardwareServer> {
+  if (Buffer.byteLength(socketPath) > MAX_PATH_BYTES) {
+    throw new PosternError('SOCKET_PATH', `a unix socket's path has at most ${MAX_PATH_BYTES} bytes`, {
+      path: socketPath,
+    })
+  }
   if (await answers(socketPath)) {
     throw new PosternError('SOCKET_IN_USE', `another process serves ${socketPath}`, { path: socketPath })
   }

@@ -77,6 +77,8 @@ t.test('whoever sends nonsense is refused or cut off, and the others go on', asy
   t.equal(await codeOf('off the panel', bus.port('display').call('draw', draw)), 'DEVICE_PROTOCOL')
   for (const garbage of ['no json\n', '[]\n', '{"to":"display"}\n', `{"x":"${'a'.repeat(1_100_000)}"}\n`])
     t.notMatch(await say(garbage), '"error"')
+  const flood = await say(`${'{"id":1,"to":"display","op":"none","params":{}}\n'.repeat(5_000)}`)
+  t.match(flood, 'no command of that name')
   t.equal(await codeOf('others', bus.port('display').call('backlight', { level: 'on' })), 'resolved')
   await bus.close()
   await server.close()
@@ -90,6 +92,7 @@ t.test('a stale socket is replaced, a live one is not', async (t) => {
   t.equal(await codeOf('second server', serveHardware(hardware, path('stale'), 'secure')), 'SOCKET_IN_USE')
   await server.close()
   await server.close()
+  t.equal(await codeOf('path', serveHardware(hardware, `/${'x'.repeat(120)}`, 'secure')), 'SOCKET_PATH')
 })
 
 t.test('several clients hear every event; a bus that is closed hears none', async (t) => {

@@ -202,6 +202,30 @@ t.test(
   },
 )
 
+t.test('debounce: an edge of the chatter that comes after the release was told is no second press', (t) => {
+  const told: string[] = []
+  let state: ContactState = OPEN
+  const feed = (input: Parameters<typeof nextContact>[1]) => {
+    const step = nextContact(state, input)
+    state = step.state
+    if (step.output) told.push(step.output)
+  }
+  feed({ kind: 'edge', closed: true, atMs: 0 })
+  feed({ kind: 'time', atMs: 5 })
+  feed({ kind: 'edge', closed: false, atMs: 8 })
+  // The process that stamps the edges is held up; the timer for the release runs out here meanwhile.
+  feed({ kind: 'time', atMs: 29 })
+  feed({ kind: 'edge', closed: true, atMs: 12 })
+  feed({ kind: 'time', atMs: 60 })
+  t.same(told, ['pressed', 'released'])
+  feed({ kind: 'edge', closed: false, atMs: 100 })
+  feed({ kind: 'time', atMs: 121 })
+  feed({ kind: 'edge', closed: true, atMs: 200 })
+  feed({ kind: 'time', atMs: 205 })
+  t.same(told, ['pressed', 'released', 'released', 'pressed'])
+  t.end()
+})
+
 t.test('ghosts: only the fourth corner of a rectangle', (t) => {
   const wiring = [
     ['1', '2', '3'],
