@@ -1,7 +1,7 @@
 // What systemd's units give on a device, as far as this machine and user can give it: users, networks, limits.
 import { spawnSync } from 'node:child_process'
 import { chownSync, mkdirSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { packageRoot } from '../../../hal/base/package-root.js'
 
 /** Development uids, one per world; no account is needed for a number. */
@@ -35,17 +35,17 @@ function works(command: string, args: readonly string[]): boolean {
   return spawnSync(command, args, { stdio: 'ignore', timeout: 5000 }).status === 0
 }
 
-/** Finds out what this machine allows. */
-export function detectIsolation(): Isolation {
+/** Finds out what this machine allows for a terminal whose data lie below `dataDir`. */
+export function detectIsolation(dataDir: string): Isolation {
   const missing: string[] = []
   const root = process.getuid?.() === 0
-  const passable = readableByOthers(packageRoot)
+  const passable = readableByOthers(packageRoot) && readableByOthers(dirname(resolve(dataDir)))
   const ownUids =
     root && passable && works('setpriv', ['--reuid', String(UIDS.secure), '--clear-groups', 'true'])
   if (!ownUids) {
     missing.push(
       root
-        ? 'the worlds share one user: this folder is closed to other users (put the clone where every user may enter)'
+        ? 'the worlds share one user: this clone or its data lie in a folder that is closed to other users'
         : 'the worlds share one user: only root can give each its own',
     )
   }

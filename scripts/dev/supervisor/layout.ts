@@ -43,7 +43,7 @@ export function layOut(data: string, isolation: Isolation): Layout {
   isolation.folder(join(run, 'secure'), 'secure')
   isolation.folder(join(run, 'open'), 'open')
   isolation.folder(join(run, 'bridge'), 'secure', 'open')
-  if (isolation.uid('open') !== undefined) chmodSync(run, 0o711)
+  if (isolation.uid('open') !== undefined) for (const folder of [run, at]) chmodSync(folder, 0o711)
   return layout
 }
 

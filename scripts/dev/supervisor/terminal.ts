@@ -48,7 +48,7 @@ const dist = (path: string) => join(packageRoot, 'dist', path)
 /** Starts it and resolves when both worlds are ready. On failure everything that was started is stopped again. */
 export async function startTerminal(options: TerminalOptions): Promise<DevTerminal> {
   const { tell } = options
-  const isolation = detectIsolation()
+  const isolation = detectIsolation(options.dataDir)
   const layout = layOut(options.dataDir, isolation)
   const { dev, logs } = layout
   const running: Supervised[] = []
