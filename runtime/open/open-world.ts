@@ -17,6 +17,7 @@ import { createOutbox } from './link/outbox.js'
 import { createPaymentEvents } from './link/payment-events.js'
 import type { OpenConfig } from './open-config.js'
 import type { OpenDevices } from './open-devices.js'
+import { reportPower } from './peripherals/power-reports.js'
 import { createScannerService } from './peripherals/scanner-service.js'
 import { createPrintService } from './receipts/print-service.js'
 import { loadReceiptTexts } from './receipts/receipt-texts.js'
@@ -51,7 +52,7 @@ export async function startOpenWorld(
   devices: OpenDevices,
   folders: OpenWorldFolders = FOLDERS,
 ): Promise<OpenWorld> {
-  const { printer, scanner, network, clock, random, log } = devices
+  const { printer, scanner, power, network, clock, random, log } = devices
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   const settings = openSettings(config.dataDir, log)
   const database = openLinkDatabase(join(config.dataDir, 'link.db'))
@@ -144,6 +145,7 @@ export async function startOpenWorld(
     }),
     printing.onSummary(tellStatus),
     outbox.on(tellStatus),
+    reportPower(power, outbox, log),
   ]
 
   const context = async (signal: AbortSignal): Promise<AppContext> => {

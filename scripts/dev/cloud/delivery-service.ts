@@ -1,6 +1,6 @@
 // The delivery service: a client of whatever MQTT 5 broker. Sends rounds, takes what terminals report, acknowledges.
 
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import { HandIn, ParcelStatus, TOPICS } from '../../../apps/courier/messages.js'
 import type { Clock, Random } from '../../../hal/base/clock.js'
 import type { Log } from '../../../hal/base/log.js'
@@ -27,6 +27,11 @@ const REPEAT_MS = 15_000
 const SESSION_EXPIRY_S = 3600
 const APP = 'courier'
 
+const PowerEvent = Type.Object({
+  state: Type.Enum(['ok', 'low', 'critical']),
+  source: Type.Enum(['battery', 'external']),
+  percent: Type.Integer({ minimum: 0, maximum: 100 }),
+})
 const PaymentEvent = Type.Object({ app: Type.String(), sequence: Type.Integer(), payment: PaymentView })
 
 export interface TerminalPresence {
@@ -38,6 +43,8 @@ export interface TerminalPresence {
 export interface DeliveryService {
   state(): ConnectionState
   presence(): ReadonlyMap<string, TerminalPresence>
+  /** What each terminal last said of its battery. */
+  power(): ReadonlyMap<string, Static<typeof PowerEvent>>
   /** Sends now what terminals have not taken yet. */
   sendRounds(): void
   close(): Promise<void>
@@ -58,6 +65,7 @@ export interface DeliveryServiceOptions {
 export function startDeliveryService(options: DeliveryServiceOptions): DeliveryService {
   const { endpoint, name, book, repeatMs = REPEAT_MS, clock, random, log } = options
   const presence = new Map<string, TerminalPresence>()
+  const power = new Map<string, Static<typeof PowerEvent>>()
   let state: ConnectionState = 'connecting'
   let current: MqttSession | undefined
 
@@ -95,6 +103,10 @@ export function startDeliveryService(options: DeliveryServiceOptions): DeliveryS
       const fault = checker(PaymentEvent)(body)
       const event = body as { sequence: number; payment: PaymentView }
       return fault === undefined ? book.payment(terminal, event.sequence, event.payment) : bad(fault)
+    }
+    if (topic === 'evt/power') {
+      const fault = checker(PowerEvent)(body)
+      return fault === undefined ? void power.set(terminal, body as Static<typeof PowerEvent>) : bad(fault)
     }
     bad('unknown topic')
   }
@@ -162,6 +174,7 @@ export function startDeliveryService(options: DeliveryServiceOptions): DeliveryS
   return {
     state: () => state,
     presence: () => presence,
+    power: () => power,
     sendRounds: () => sendRounds(),
     close: () => connection.close(),
   }

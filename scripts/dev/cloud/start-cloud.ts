@@ -62,7 +62,11 @@ export async function startCloud(
   })
   const state = () => ({
     service: service.state(),
-    terminals: config.terminals.map((id) => ({ id, ...(service.presence().get(id) ?? { online: false }) })),
+    terminals: config.terminals.map((id) => ({
+      id,
+      ...(service.presence().get(id) ?? { online: false }),
+      power: service.power().get(id) ?? null,
+    })),
     rounds: book.rounds().map(({ parcels: all, ...round }) => ({ ...round, parcels: all.length })),
     parcels: book.parcels(),
     payments: book.payments(),

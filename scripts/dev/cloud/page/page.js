@@ -56,12 +56,18 @@ function parcelRow(parcel, index) {
 }
 
 function show(state) {
-  const online = state.terminals.filter((terminal) => terminal.online).map((terminal) => terminal.id)
+  const battery = ({ power }) =>
+    power
+      ? `, ${power.source === 'external' ? 'plugged in' : 'on battery'}${power.state === 'ok' ? '' : ` and ${power.state}`}`
+      : ''
+  const online = state.terminals
+    .filter((terminal) => terminal.online)
+    .map((terminal) => `${terminal.id}${battery(terminal)}`)
   byId('link').textContent =
     state.service !== 'connected'
       ? 'The service is not connected to its broker'
       : online.length > 0
-        ? `Terminal ${online.join(', ')} is online`
+        ? `Online: ${online.join('; ')}`
         : 'No terminal is online'
   const done = state.parcels.filter((parcel) => parcel.status).length
   const paid = state.parcels.filter((parcel) => parcel.paid)
