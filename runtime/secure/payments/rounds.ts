@@ -11,7 +11,7 @@ import type { RoundRecord } from './payment-record.js'
 import { next } from './payment-states.js'
 import { amountOf } from './payment-view.js'
 import type { Reversals } from './reversals.js'
-import { batchTotals, differencesInWords, roundTotals, unresolvedOf } from './totals.js'
+import { batchTotals, differencesInWords, MAX_UNRESOLVED, roundTotals, unresolvedOf } from './totals.js'
 
 export interface Rounds {
   /** The open round of the terminal, made in this step where there is none. Ends one whose close was cut off. */
@@ -108,7 +108,8 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
   }
 
   function unresolvedInWords(round: RoundRecord): string[] {
-    return unresolvedOf(journal.paymentsOfRound(round.id)).map((payment) =>
+    const unresolved = unresolvedOf(journal.paymentsOfRound(round.id)).slice(0, MAX_UNRESOLVED)
+    return unresolved.map((payment) =>
       texts.text(localeHere(), 'round.unresolved', {
         reference: payment.reference,
         amount: formatMoney(amountOf(payment), true),

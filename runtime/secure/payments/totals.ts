@@ -6,9 +6,9 @@ import type { BatchTotals, PaymentRecord, RoundRecord } from './payment-record.j
 import { LIVE_STATES, OWED_STATES, STANDING_STATES } from './payment-states.js'
 import { amountOf, localIso, outcomeOf } from './payment-view.js'
 
-/** Bounds of what crosses the bridge in one line. */
-const MAX_PAYMENTS = 200
-const MAX_UNRESOLVED = 100
+/** So that a whole answer, references in any script included, fits a line of the bridge (64 KiB). */
+const MAX_PAYMENTS = 150
+export const MAX_UNRESOLVED = 40
 
 /**
  * Counts a batch. A sale that was voided counts as a sale and as a void; one that was reversed for any other
