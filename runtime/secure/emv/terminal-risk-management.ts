@@ -30,7 +30,10 @@ export interface RiskServices {
   readonly forceOnline: boolean
 }
 
-/** Sets TVR byte 4, New card and the TSI. Only a card that breaks off ends anything here. */
+/**
+ * Sets TVR byte 4, New card and the TSI. Only a card that breaks off or answers rubbish ends anything here.
+ * NOTE: performed whatever the AIP's bit 4 says; 10.6 asks for it where the bit is set and allows it where it is not.
+ */
 export async function terminalRiskManagement(
   card: CardChannel,
   data: TransactionData,

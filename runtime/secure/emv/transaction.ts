@@ -193,7 +193,7 @@ function firstCryptogram(
 ): Promise<GeneratedCryptogram | CardEnd> {
   if (wanted !== 'ARQC')
     setResponseCode(data, wanted === 'TC' ? RESPONSE_CODE.offlineApproved : RESPONSE_CODE.offlineDeclined)
-  // Book 3, 10.3: CDA that is not asked for is authentication not performed.
+  // NOTE: Book 3, 10.3 leaves CDA that was chosen and then not asked for unnamed; it is reported as not performed.
   if (oda.iccKey && oda.method === 'CDA' && wanted === 'AAC') data.raise('odaNotPerformed')
   return generateCryptogram(card, data, {
     type: wanted,
