@@ -1,39 +1,39 @@
-// Every simulated driver passes its class's conformance suite, over the bus in the process and over the socket.
+// Every simulated driver against its class's conformance suite, over whatever bus the caller brings.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
-import { systemClock } from '../../hal/base/clock.js'
-import { silentLog } from '../../hal/base/log.js'
-import type { DeviceOfClass, Driver } from '../../hal/board.js'
-import type { DeviceClass } from '../../hal/device.js'
-import { escposDriver } from '../../hal/drivers/escpos/escpos-driver.js'
-import { busPrinterPort } from '../../hal/simulated/bus-byte-port.js'
-import { type BusConnector, busOptionFields, socketBus } from '../../hal/simulated/bus-device.js'
-import type { BusRole, PeripheralName } from '../../hal/simulated/bus-protocol.js'
-import { simulatedDrivers } from '../../hal/simulated/drivers.js'
-import { EscposMachine } from '../../hal/simulated/escpos-machine.js'
-import { machineSocket } from '../../hal/simulated/escpos-machine-port.js'
-import { createSimulatedHardware, type SimulatedHardware } from '../../hal/simulated/hardware.js'
-import { type HardwareServer, serveHardware } from '../../hal/simulated/serve-hardware.js'
-import { chipCardReaderConformance } from './conformance/chip-card-reader.js'
-import { contactlessReaderConformance } from './conformance/contactless-reader.js'
-import { displayConformance } from './conformance/display.js'
-import { indicatorsConformance } from './conformance/indicators.js'
-import { keypadConformance } from './conformance/keypad.js'
-import { magneticStripeReaderConformance } from './conformance/magnetic-stripe-reader.js'
-import { powerConformance } from './conformance/power.js'
-import { printerConformance } from './conformance/printer.js'
-import { scannerConformance } from './conformance/scanner.js'
-import { secureElementConformance } from './conformance/secure-element.js'
-import { signaturePadConformance } from './conformance/signature-pad.js'
-import { type Cable, testContext } from './conformance/support.js'
-import { tamperConformance } from './conformance/tamper.js'
+import type { Test } from 'tap'
+import { systemClock } from '../../../hal/base/clock.js'
+import type { DeviceOfClass, Driver } from '../../../hal/board.js'
+import type { DeviceClass } from '../../../hal/device.js'
+import { escposDriver } from '../../../hal/drivers/escpos/escpos-driver.js'
+import { busPrinterPort } from '../../../hal/simulated/bus-byte-port.js'
+import { type BusConnector, busOptionFields } from '../../../hal/simulated/bus-device.js'
+import type { BusRole, PeripheralName } from '../../../hal/simulated/bus-protocol.js'
+import { simulatedDrivers } from '../../../hal/simulated/drivers.js'
+import { EscposMachine } from '../../../hal/simulated/escpos-machine.js'
+import { machineSocket } from '../../../hal/simulated/escpos-machine-port.js'
+import type { SimulatedHardware } from '../../../hal/simulated/hardware.js'
+import { chipCardReaderConformance } from './chip-card-reader.js'
+import { contactlessReaderConformance } from './contactless-reader.js'
+import { displayConformance } from './display.js'
+import { indicatorsConformance } from './indicators.js'
+import { keypadConformance } from './keypad.js'
+import { magneticStripeReaderConformance } from './magnetic-stripe-reader.js'
+import { powerConformance } from './power.js'
+import { printerConformance } from './printer.js'
+import { scannerConformance } from './scanner.js'
+import { secureElementConformance } from './secure-element.js'
+import { signaturePadConformance } from './signature-pad.js'
+import { type Cable, testContext } from './support.js'
+import { tamperConformance } from './tamper.js'
 
-const roleOf = (device: DeviceClass | PeripheralName): BusRole =>
+/** Whose half of the hardware a device is in. */
+export const roleOf = (device: DeviceClass | PeripheralName): BusRole =>
   device === 'scanner' || device === 'printer' ? 'open' : 'secure'
 
-interface Bench {
+/** A handheld and the way to it. */
+export interface SimulatedBench {
   readonly hardware: SimulatedHardware
   readonly connect: BusConnector
   readonly socket: (role: BusRole) => string
@@ -41,12 +41,17 @@ interface Bench {
   cable(device: PeripheralName): Cable
 }
 
-const MATRIX = [
+/** Wiring of the keypad that the bench's hardware has to have. */
+export const MATRIX = [
   ['1', '2', '3'],
   ['4', '5', '6'],
 ] as const
 
-function suites(t: Test, { hardware, connect, socket, cable }: Bench): Promise<void> {
+/** Runs every suite, one after the other. */
+export function simulatedConformance(
+  t: Test,
+  { hardware, connect, socket, cable }: SimulatedBench,
+): Promise<void> {
   const drivers: readonly Driver[] = [
     ...simulatedDrivers(connect),
     escposDriver('simulated', busOptionFields, busPrinterPort(connect)),
@@ -204,43 +209,3 @@ function suites(t: Test, { hardware, connect, socket, cable }: Bench): Promise<v
     Promise.resolve(),
   )
 }
-
-t.test('over the bus in the process', async (t) => {
-  const hardware = createSimulatedHardware({ matrix: MATRIX })
-  t.teardown(() => hardware.close())
-  await suites(t, {
-    hardware,
-    connect: ({ socket }) => hardware.bus(socket as BusRole),
-    socket: (role) => role,
-    cable: (device) => ({
-      unplug: () => hardware.detach(device),
-      plug: () => hardware.attach(device),
-    }),
-  })
-})
-
-t.test('over the socket', async (t) => {
-  const hardware = createSimulatedHardware({ matrix: MATRIX })
-  const folder = mkdtempSync(join(tmpdir(), 'hardware-bus-'))
-  const servers = new Map<BusRole, HardwareServer>()
-  const path = (role: BusRole) => join(folder, `${role}.sock`)
-  const start = async (role: BusRole) => {
-    servers.set(role, await serveHardware(hardware, path(role), role))
-  }
-  await start('secure')
-  await start('open')
-  t.teardown(async () => {
-    for (const server of servers.values()) await server.close()
-    hardware.close()
-    rmSync(folder, { recursive: true })
-  })
-  await suites(t, {
-    hardware,
-    connect: (options, context) => socketBus(options, { ...context, log: silentLog }),
-    socket: path,
-    cable: (device) => ({
-      unplug: async () => servers.get(roleOf(device))?.close(),
-      plug: () => start(roleOf(device)),
-    }),
-  })
-})
