@@ -22,6 +22,7 @@ import { connectTimeoutMs, createAcquirerClient } from './payments/acquirer-clie
 import { AcquirersDocument, readAcquirersDocument } from './payments/acquirer-document.js'
 import { servePayments } from './payments/bridge-payments.js'
 import { openJournal } from './payments/journal.js'
+import { recordStray } from './payments/late-answers.js'
 import { MerchantDocument, readMerchantDocument } from './payments/merchant-document.js'
 import { createPaymentService } from './payments/payment-service.js'
 import { createBridgePipes } from './payments/roads/bridge-pipe.js'
@@ -114,7 +115,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     keys,
     clock,
     log,
-    onStray: () => undefined,
+    onStray: (stray) => recordStray(journal, log, stray),
   })
 
   const enterPin = createPinEntry({
