@@ -83,11 +83,18 @@ function unpackDigits(cursor: Cursor, field: Field, units: number, path: string)
   const signed = field.type === 'x+n' ? 1 : 0
   let text = signed ? String.fromCharCode(bytes[start]!) : ''
   const digits = units - signed
-  const skip = digits % 2 === 1 && idleOf(field, digits, path).side === 'left' ? 1 : 0
-  for (let nibble = skip; nibble < digits + skip; nibble++) {
-    const byte = bytes[start + signed + (nibble >> 1)]!
-    text += HEX[nibble % 2 === 0 ? byte >> 4 : byte & 15]
+  const nibble = (at: number): number => {
+    const byte = bytes[start + signed + (at >> 1)]!
+    return at % 2 === 0 ? byte >> 4 : byte & 15
   }
+  let skip = 0
+  if (digits % 2 === 1) {
+    const idle = idleOf(field, digits, path)
+    if (idle.side === 'left') skip = 1
+    if (nibble(skip === 1 ? 0 : digits) !== idle.nibble)
+      throw fieldError(path, 'its idle half byte is not what the table says')
+  }
+  for (let at = skip; at < digits + skip; at++) text += HEX[nibble(at)]
   return text
 }
 

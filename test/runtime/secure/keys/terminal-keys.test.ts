@@ -1,4 +1,5 @@
 // Keys: DUKPT registers against the host's derivation, the sealed store, serial numbers never used twice.
+import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -247,6 +248,31 @@ t.test(
     await t.rejects((await openStore(folder)).read('acquirer'), { code: 'KEY_STORE_DAMAGED' })
   },
 )
+
+t.test('killed at any moment, a terminal never takes a serial number twice', async (t) => {
+  const folder = join(t.testdir(), 'keys')
+  const store = await openStore(folder)
+  await loadInitialKey(store, 'acquirer', freshIk(), systemRandom)
+  store.close()
+  const used: string[] = []
+  for (let life = 0; life < 5; life++) {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'take-ksns.js'), folder], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    let text = ''
+    await new Promise<void>((resolve) => {
+      child.stdout.on('data', (data) => {
+        text += String(data)
+        if (text.length > 26 * (20 + life * 7)) child.kill('SIGKILL')
+      })
+      child.once('close', () => resolve())
+    })
+    const whole = text.split('\n').slice(0, -1)
+    t.ok(whole.length >= 20, `life ${life} took ${whole.length}`)
+    used.push(...whole)
+  }
+  t.equal(new Set(used).size, used.length, 'no serial number twice')
+})
 
 t.test('PIN blocks give back what they hold, and refuse everything that is no PIN', async (t) => {
   const pan = ascii.encode('5555555551234567')

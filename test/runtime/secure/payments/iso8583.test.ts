@@ -201,6 +201,7 @@ t.test('cut, extended and nonsensical input is refused with the place', async (t
     'length not decimal',
   )
   t.throws(() => unpack(ISO87_BINARY, fromHex('0200200000000000000012345F')), refusedAt('3'), 'digit above 9')
+  t.throws(() => unpack(ISO87_BINARY, fromHex('020000000400000000001051')), refusedAt('22'), 'idle half byte')
   t.throws(() => unpack(ISO87_BINARY, new Uint8Array(9000)), refusedAt('mti'), 'too long altogether')
 })
 
