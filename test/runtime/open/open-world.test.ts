@@ -227,6 +227,9 @@ t.test('the whole: app, secure world, cloud', async (t) => {
     mqtt: broker.endpoint('T1'),
     acquirerEndpoints: [],
     apps: ['probe'],
+    board: 'none',
+    boardParams: {},
+    logLevel: 'info',
     // An app needs to read what it is made of; in a root-only checkout it can not under another name.
     ...(asRoot && canBeReadByOthers() ? { appUser: { uid: 64_001, gid: 64_001 } } : {}),
   })
