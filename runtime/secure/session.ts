@@ -80,10 +80,14 @@ export function createSession(deps: SessionDependencies): Session {
     const known = operators.operators.find(({ id }) => id === number)
     const account = known?.id ?? UNKNOWN
     const before = attempts.attempts(account)
-    const leftMs = before.lockedUntilMs - clock.nowMs()
+    let leftMs = before.lockedUntilMs - clock.nowMs()
+    if (leftMs > LOCK_OUT_MS) {
+      // The clock was set back: the lock-out begins anew, and is no longer than it says.
+      leftMs = LOCK_OUT_MS
+      attempts.putAttempts(account, { ...before, lockedUntilMs: clock.nowMs() + LOCK_OUT_MS })
+    }
     if (leftMs > 0) {
-      // A clock that was set back must not lock for longer than the lock-out itself.
-      const minutes = Math.ceil(Math.min(leftMs, LOCK_OUT_MS) / 60_000)
+      const minutes = Math.ceil(leftMs / 60_000)
       return { kind: 'wrong', problem: texts.text(locale, 'session.locked', { minutes }) }
     }
     const failures = before.lockedUntilMs > 0 ? 1 : before.failures + 1

@@ -34,8 +34,11 @@ export interface PaymentDependencies {
   readonly acquirer: Acquirer
   readonly merchant: MerchantDocument
   readonly cards: CardTransactionFactory
-  /** The prompts of the payment that is about to start. */
-  readonly prompts: (payment: { readonly owner: Owner; readonly request: CollectRequest }) => CardPrompts
+  /** The prompts of the payment that is about to start; closed when it is over, whatever became of it. */
+  readonly prompts: (payment: {
+    readonly owner: Owner
+    readonly request: CollectRequest
+  }) => CardPrompts & { close(): void }
   readonly session: PaymentSession
   readonly texts: Texts
   readonly clock: Clock

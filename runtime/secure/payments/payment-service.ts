@@ -110,7 +110,13 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     if (paid) return views.plain(subject, 'alreadyPaid')
 
     const prompts = deps.prompts({ owner, request })
-    const record = create(request, owner, amount)
+    let record: PaymentRecord
+    try {
+      record = create(request, owner, amount)
+    } catch (error) {
+      prompts.close()
+      throw error
+    }
     const sale = startSale(deps, lane, reversals, record, prompts, () => background?.wake())
     const onAbort = () => void sale.cancel()
     signal?.addEventListener('abort', onAbort, { once: true })
@@ -119,6 +125,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
       .then(({ key }) => views.view(journal.payment(key)!))
       .finally(() => {
         signal?.removeEventListener('abort', onAbort)
+        prompts.close()
         live = undefined
         background?.wake()
       })

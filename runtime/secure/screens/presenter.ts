@@ -37,6 +37,12 @@ export interface Presenter {
   open(layer: Layer): OpenLayer
   setStatus(facts: Partial<StatusFacts>): void
   redraw(): void
+  /**
+   * Leaves display, keypad and secure light to somebody else: nothing is drawn, no key taken, no screen times out.
+   * Resolves with what takes them back (idempotent), once the last picture of ours is on the glass.
+   */
+  suspend(): Promise<() => void>
+  suspended(): boolean
   close(): Promise<void>
 }
 
@@ -75,6 +81,10 @@ export function createPresenter(devices: PresenterDevices): Presenter {
     outbox: 0,
     battery: undefined,
   }
+  /** In the uppermost layer's place while somebody else has the display. */
+  const dark: Layer = { level: 'app', scene: () => home.scene(), press: () => 'silent' }
+  let suspensions = 0
+  let painting: Promise<void> = Promise.resolve()
   let top = home
   let dirty = true
   let drawing = false
@@ -88,6 +98,7 @@ export function createPresenter(devices: PresenterDevices): Presenter {
     return `${String(now.getHours()).padStart(2, '0')}:${String(now.getMinutes()).padStart(2, '0')}`
   }
   const moves = () => {
+    if (top === dark) return false
     const { content } = top.scene()
     if (content.kind === 'progress') return content.percent === undefined
     return content.kind === 'card' || (content.kind === 'home' && content.busy)
@@ -98,7 +109,7 @@ export function createPresenter(devices: PresenterDevices): Presenter {
     drawing = true
     // Whatever else changes in this turn of the event loop belongs into the same frame.
     await Promise.resolve()
-    while (dirty && !closing.signal.aborted) {
+    while (dirty && top !== dark && !closing.signal.aborted) {
       dirty = false
       const startedMs = clock.monotonicMs()
       let waitMs = FRAME_MS
@@ -110,7 +121,8 @@ export function createPresenter(devices: PresenterDevices): Presenter {
           time: time(),
           phase,
         })
-        await display.draw(frame, alt)
+        painting = display.draw(frame, alt)
+        await painting
         waitMs -= clock.monotonicMs() - startedMs
       } catch (error) {
         log.warn('screens.drawFailed', { error: String(error) })
@@ -159,12 +171,12 @@ export function createPresenter(devices: PresenterDevices): Presenter {
   }
 
   const restack = () => {
-    const uppermost = layers.at(-1) ?? home
+    const uppermost = suspensions > 0 ? dark : (layers.at(-1) ?? home)
     if (uppermost !== top) {
       top.uppermost?.(false)
       top = uppermost
       phase = 0
-      setLight(top.level !== 'app')
+      if (top !== dark) setLight(top.level !== 'app')
       top.uppermost?.(true)
     }
     void schedule()
@@ -217,11 +229,26 @@ export function createPresenter(devices: PresenterDevices): Presenter {
       void schedule()
       redraw()
     },
+    async suspend() {
+      suspensions++
+      restack()
+      await Promise.allSettled([painting, lightDone])
+      let over = false
+      return () => {
+        if (over) return
+        over = true
+        suspensions--
+        // What the light shows now was somebody else's.
+        lightOn = undefined
+        restack()
+      }
+    },
+    suspended: () => top === dark,
     async close() {
       unsubscribe()
       closing.abort()
-      setLight(false)
-      await lightDone.catch(() => undefined)
+      if (top !== dark) setLight(false)
+      await Promise.allSettled([painting, lightDone])
     },
   }
 }

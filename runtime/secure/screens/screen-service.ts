@@ -66,6 +66,11 @@ export interface ScreenService {
   /** The language of apps' and operator's screens. */
   setLanguage(language: string): void
   language(): string
+  /**
+   * Leaves display, keypad and secure light to a certified module; what is shown meanwhile waits. Resolves with what
+   * takes them back and draws anew (idempotent), once nothing of ours is on its way to the glass.
+   */
+  suspend(): Promise<() => void>
   close(): Promise<void>
 }
 
@@ -124,7 +129,8 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
     home: homeLayer,
   })
   const unsubscribe = keypad.on((event) => {
-    if (event.type === 'key' && event.key === 'scan' && !event.repeat) options.onScanKey?.()
+    if (event.type !== 'key' || event.key !== 'scan' || event.repeat || presenter.suspended()) return
+    options.onScanKey?.()
   })
 
   const question =
@@ -202,6 +208,7 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
       presenter.redraw()
     },
     language: () => language,
+    suspend: presenter.suspend,
     async close() {
       unsubscribe()
       for (const entry of [...apps.values()]) entry.layer.end({ type: 'closed' })

@@ -74,7 +74,14 @@ export function createSaleAnswer({
       return { entry: { ...earlier, responseCode: '94' }, rule: undefined, de55: new Uint8Array(0) }
     }
     const control = decodeSecurityControl(bytesOf(message, 53))
-    const track2 = keys.decryptCardData(decodeCardData(bytesOf(message, 48)))
+    const cardData = decodeCardData(bytesOf(message, 48))
+    for (const ksn of [cardData.ksn, ...(control.pinKsn === undefined ? [] : [control.pinKsn])]) {
+      if (!ledger.useKsn(toHex(ksn)))
+        throw new PosternError('KSN_REUSED', 'card data or PIN under a key that was used before', {
+          ksn: toHex(ksn),
+        })
+    }
+    const track2 = keys.decryptCardData(cardData)
     const pan = panOfTrack2(track2)
     const maskedPan = maskPan(pan)
     const rule = findRule(rules, { on: 'sale', amountMinor, pan, earlier: 0 })

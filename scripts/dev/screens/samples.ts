@@ -276,11 +276,21 @@ function samplesIn(language: 'en' | 'zh'): Record<string, Scene> {
       notice: say(['Wrong PIN. Last try', '密码错误，还可再试1次']),
       entered: 12,
     }),
+    number: own({
+      kind: 'secret',
+      title: say(['Sign in', '登录']),
+      text: say(['Your operator number', '请输入操作员编号']),
+      entered: 4,
+      typed: '1234',
+      notForPin: true,
+    }),
     code: own({
       kind: 'secret',
-      title: say(['Code of 1234', '1234 的口令']),
-      text: say(['Enter your personal code', '请输入个人口令']),
-      entered: 0,
+      title: say(["Supervisor's approval", '主管授权']),
+      text: say(['Void of €49.90\nCode of operator 1234', '撤销 €49.90\n请输入操作员 1234 的口令']),
+      notice: say(['Wrong number or code', '编号或口令错误']),
+      entered: 3,
+      notForPin: true,
     }),
   }
 }

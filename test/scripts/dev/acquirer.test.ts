@@ -310,6 +310,8 @@ t.test(
     const again = await dial()
     send(again, good.bytes)
     t.equal(await again.next(), 'closed', 'played back: its key serial number was used')
+    const reused = await ask('0200', { ...one.fields, 11: '999999' }, one)
+    t.equal(reused.outcome, 'closed', 'card data and PIN under keys that another sale has used')
   },
 )
 

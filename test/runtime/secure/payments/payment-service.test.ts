@@ -11,6 +11,7 @@ import {
   FACTS,
   finalApproved,
   OWNER,
+  prompts,
   request,
   settle,
   startTerminal,
@@ -56,6 +57,23 @@ t.test(
     await terminal.close()
   },
 )
+
+t.test('the display is given back however a payment ends', async (t) => {
+  let open = 0
+  const counted = () => {
+    open++
+    return { ...prompts, close: () => void open-- }
+  }
+  const host = new TestHost()
+  let online = true
+  const terminal = startTerminal({ folder: t.testdir(), host, prompts: counted, isOnline: () => online })
+  await terminal.service.collect(request('key-0001'), OWNER)
+  t.equal(open, 0)
+  online = false
+  await terminal.service.collect(request('key-0002'), OWNER)
+  t.equal(open, 0)
+  await terminal.close()
+})
 
 t.test('a signature is asked for in words', async (t) => {
   const card = { final: () => ({ ...finalApproved(), signatureRequired: true }) as never }

@@ -277,7 +277,8 @@ export const MERCHANT: MerchantDocument = {
 export const COURIER: Operator = { id: '17', name: 'Anna', role: 'courier', locale: 'en' }
 export const OWNER = { app: 'courier', name: 'Courier' }
 
-export const prompts: CardPrompts = {
+export const prompts: CardPrompts & { close(): void } = {
+  close() {},
   presentCard: async () => 'timeout',
   cardUnreadable: async () => undefined,
   chooseApplication: async () => 0,
@@ -315,6 +316,7 @@ export interface TerminalOptions {
   readonly supervisor?: string | undefined
   readonly isOnline?: () => boolean
   readonly cards?: CardTransactionFactory
+  readonly prompts?: PaymentDependencies['prompts']
 }
 
 /** Starts a terminal on the journal of `folder`: journal, service, recovery. */
@@ -340,7 +342,7 @@ export function startTerminal(options: TerminalOptions): Terminal {
     acquirer: options.host,
     merchant: MERCHANT,
     cards: options.cards ?? scriptedCards(options.card ?? {}, power, calls),
-    prompts: () => prompts,
+    prompts: options.prompts ?? (() => prompts),
     session: {
       operator: options.operator === undefined ? COURIER : options.operator,
       authorise: async () => ('supervisor' in options ? options.supervisor : '99'),

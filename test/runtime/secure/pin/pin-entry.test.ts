@@ -149,7 +149,7 @@ t.test('why it is asked again is said in the language of the cardholder', async 
   await says({ wrong: true, triesLeft: 2 }, /Wrong PIN. 2 tries left/)
   await says({ wrong: true, triesLeft: 1 }, /Wrong PIN. Last try/)
   await says({ triesLeft: 1 }, /Last try/)
-  await says({ wrong: true, triesLeft: 2, language: 'zh' }, /请输入密码\n€49.90\n密码错误，还可再试 2 次/)
+  await says({ wrong: true, triesLeft: 2, language: 'zh' }, /请输入密码\n€49.90\n密码错误 还剩2次/)
 })
 
 t.test('keys before the apps stand still are no digits', async (t) => {

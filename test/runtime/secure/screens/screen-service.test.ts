@@ -308,3 +308,34 @@ t.test('a screen that asks for a PIN is refused, shown or as an update', async (
   screens.closeScreens()
   await honest
 })
+
+t.test('suspended: nothing drawn, no key taken, no time-out; then everything anew', async (t) => {
+  const scans: string[] = []
+  const { devices, screens } = setUp(t, { onScanKey: () => scans.push('scan') })
+  const shown = screens.show(courier, 'a', { ...list, timeoutMs: 5000 })
+  t.match(await devices.seen(), /Deliveries/)
+  const resume = await screens.suspend()
+  const frames = devices.frames
+  screens.setStatus({ network: 'online', battery: { percent: 50, charging: false } })
+  const asked = screens.ask({ kind: 'message', title: 'Notice', text: 'Later', timeoutMs: 1000 })
+  await devices.press('enter', 'scan')
+  devices.lights.set('secure', 'on') // the other's doing
+  await devices.clock.advance(70_000)
+  t.equal(devices.frames, frames)
+  t.equal(devices.lights.get('secure'), 'on')
+  t.strictSame(scans, [])
+  const again = await screens.suspend()
+  resume()
+  resume()
+  await devices.clock.advance(100)
+  t.equal(devices.frames, frames, 'as long as one of two wants it')
+  again()
+  t.match(await devices.seen(), /Notice/)
+  t.equal(devices.lights.get('secure'), 'on')
+  await devices.clock.advance(1000)
+  t.strictSame(await asked, { type: 'timeout' }, 'its time began when it was seen')
+  t.match(await devices.seen(), /50 ?%(.|\n)*Deliveries/, 'status kept')
+  t.equal(devices.lights.get('secure'), 'off')
+  await devices.press('enter')
+  t.strictSame(await shown, { type: 'selected', id: 'd0' })
+})

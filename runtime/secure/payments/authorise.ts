@@ -1,0 +1,128 @@
+// From the card's first cryptogram to its second: ask the host, give the card its answer, believe neither alone.
+import { erase, toHex } from '../../../hal/base/bytes.js'
+import { isPosternError } from '../../../hal/base/errors.js'
+import type { CardAuthorisation, CardTransaction, FinalOutcome } from '../card-transaction.js'
+import type { SaleAnswer } from './acquirer-port.js'
+import type { Lane } from './lane.js'
+import type { PaymentDependencies } from './payment-port.js'
+import { originalFacts, type Reversals } from './reversals.js'
+import type { SaleRecord } from './sale-record.js'
+
+type Needs = Pick<PaymentDependencies, 'acquirer' | 'log' | 'isOnline'>
+type Answered = Extract<SaleAnswer, { kind: 'answered' }>
+
+/** A signal that never fires: once the card was read, nothing but its own time-outs ends a payment. */
+const unending = () => new AbortController().signal
+
+/** Erases what may not outlive the request: card data and PIN block, though they are ciphertext. */
+export function forget({ cardData, pinBlock }: CardAuthorisation): void {
+  erase(cardData.bytes, pinBlock?.bytes)
+}
+
+const responseOf = ({ responseCode, authorisationCode, retrievalReference }: Answered) => ({
+  code: responseCode,
+  ...(authorisationCode === undefined ? {} : { authorisationCode }),
+  ...(retrievalReference === undefined ? {} : { retrievalReference }),
+})
+
+/**
+ * Takes a sale from CREATED with a card that wants its host to CARD_FINAL, a final state, or an owed reversal.
+ * @throws PosternError `JOURNAL_FAILED`
+ */
+export async function authorise(
+  deps: Needs,
+  lane: Lane,
+  reversals: Reversals,
+  record: SaleRecord,
+  card: CardTransaction,
+  authorisation: CardAuthorisation,
+): Promise<void> {
+  const { acquirer, log } = deps
+
+  const note = (event: string, error: unknown): string => {
+    const code = isPosternError(error) ? error.code : 'FAULT'
+    log.error(event, { key: record.current.key, code })
+    return code
+  }
+
+  function send(): Promise<SaleAnswer> {
+    const { facts, de55, cardData, pinBlock, cardToken } = authorisation
+    return lane.run(async () => {
+      // One live payment at a time leaves nothing new to reverse here, unless the background work was cut short.
+      if (!(await reversals.flush(unending()))) return { kind: 'notSent', reason: 'REVERSAL_FIRST' }
+      record.prepare({ card: facts, cardToken, de55: toHex(de55) })
+      return acquirer.sale(
+        { facts: originalFacts(record.current), de55, cardData, pinBlock },
+        () => record.advance('sending', {}),
+        unending(),
+      )
+    })
+  }
+
+  /** Asks, and holds the answer against what the journal knows: once SENT, "not sent" is no longer possible. */
+  async function askHost(): Promise<SaleAnswer> {
+    if (!deps.isOnline()) return { kind: 'notSent', reason: 'NO_NETWORK' }
+    let answer: SaleAnswer
+    try {
+      answer = await send()
+    } catch (error) {
+      if (isPosternError(error, 'JOURNAL_FAILED')) throw error
+      answer = { kind: 'notSent', reason: note('payment.hostFault', error) }
+    }
+    return answer.kind === 'notSent' && record.current.state === 'SENT'
+      ? { kind: 'unknown', cause: 'lineLost' }
+      : answer
+  }
+
+  const toCard = ({ responseCode, approved, issuerAuthenticationData, scripts }: Answered) =>
+    card.hostAnswer(
+      { kind: 'answered', responseCode, approved, issuerAuthenticationData, scripts },
+      unending(),
+    )
+  /** So that the card can end in good order; what it says changes nothing. */
+  const endCard = (saying: Promise<unknown>) =>
+    saying.catch((error: unknown) => note('payment.cardFault', error))
+  const endCardWithoutHost = () => endCard(card.hostAnswer({ kind: 'unableToGoOnline' }, unending()))
+
+  async function finishApproved(answer: Answered): Promise<void> {
+    record.advance('hostApproved', { response: responseOf(answer) })
+    let final: FinalOutcome
+    try {
+      final = await toCard(answer)
+    } catch (error) {
+      note('payment.cardFault', error)
+      return record.takeBack('cardNotFinal', 'cardFailed')
+    }
+    const { facts } = final
+    switch (final.kind) {
+      case 'approved': {
+        const { signatureRequired, de55 } = final
+        return record.advance('cardApproved', { card: facts, signatureRequired, de55: toHex(de55) })
+      }
+      case 'declined':
+        return record.takeBack('cardNotFinal', 'cardDeclined', { card: facts })
+      case 'ended':
+        return record.takeBack('cardNotFinal', final.reason === 'removed' ? 'cardRemoved' : 'cardFailed', {
+          card: facts,
+        })
+    }
+  }
+
+  const answer = await askHost().finally(() => forget(authorisation))
+  switch (answer.kind) {
+    case 'notSent':
+      record.end('needsNetwork', answer.reason)
+      await endCardWithoutHost()
+      return
+    case 'unknown':
+      record.takeBack('answerUnknown', answer.cause)
+      await endCardWithoutHost()
+      return
+    case 'answered': {
+      if (answer.approved) return finishApproved(answer)
+      const code = `RESPONSE_${answer.responseCode}`
+      record.advance('hostDeclined', { response: responseOf(answer), code }, true)
+      await endCard(toCard(answer))
+    }
+  }
+}

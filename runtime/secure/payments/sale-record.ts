@@ -1,0 +1,77 @@
+// The record of the sale under way: each change of it is a durable step, and what is in memory is what is on disk.
+import { isPosternError } from '../../../hal/base/errors.js'
+import type { PaymentDependencies } from './payment-port.js'
+import type { EndedOutcome, PaymentRecord, ReversalCause } from './payment-record.js'
+import { LIVE_STATES, next, type PaymentInput } from './payment-states.js'
+import { owing } from './reversals.js'
+
+type Change = Partial<PaymentRecord>
+
+export interface SaleRecord {
+  readonly current: PaymentRecord
+  /** Makes a step durable. `tell`: the outcome is final, and the open world must hear of it. */
+  advance(input: PaymentInput, change: Change, tell?: boolean): void
+  /** Ends before anything was sent. */
+  end(ended: EndedOutcome, code: string, change?: Change): void
+  /** Owes a reversal from now on. */
+  takeBack(input: PaymentInput, cause: ReversalCause, change?: Change): void
+  /** PREPARED: with the trace number and all that a reversal needs. */
+  prepare(change: Change): void
+  /** Kept with the next step; not worth one of its own. */
+  remember(change: Pick<PaymentRecord, 'cardLocale'>): void
+  /** Ends or takes back what a fault of ours interrupted. @throws the fault itself where the journal failed */
+  endAfterFault(error: unknown): void
+}
+
+type Needs = Pick<PaymentDependencies, 'journal' | 'clock' | 'log'>
+
+/** `onOwed` is called as soon as the sale has to be taken back. */
+export function saleRecord(deps: Needs, created: PaymentRecord, onOwed: () => void): SaleRecord {
+  const { journal, clock, log } = deps
+  let record = created
+
+  const own: SaleRecord = {
+    get current() {
+      return record
+    },
+    advance(input, change, tell = false) {
+      record = journal.commit(`payment.${input}`, (step) => {
+        const after = { ...record, ...change, state: next(record.state, input) }
+        step.putPayment(after)
+        if (tell) step.queueChange(after.key, after.app)
+        return after
+      })
+    },
+    end: (ended, code, change = {}) => own.advance('endedBeforeSending', { ended, code, ...change }, true),
+    takeBack(input, cause, change = {}) {
+      record = journal.commit(`payment.${input}`, (step) => {
+        const after = owing({ ...record, ...change }, input, cause, step, clock.nowMs())
+        step.putPayment(after)
+        step.queueChange(after.key, after.app)
+        return after
+      })
+      onOwed()
+    },
+    prepare(change) {
+      record = journal.commit('payment.prepared', (step) => {
+        const stan = step.reserve('stan')
+        const state = next(record.state, 'prepared')
+        const prepared = { ...record, ...change, state, stan, preparedAtMs: clock.nowMs() }
+        step.putPayment(prepared)
+        return prepared
+      })
+    },
+    remember(change) {
+      record = { ...record, ...change }
+    },
+    endAfterFault(error) {
+      if (isPosternError(error, 'JOURNAL_FAILED') || !LIVE_STATES.includes(record.state)) throw error
+      const code = isPosternError(error) ? error.code : 'FAULT'
+      log.error('payment.fault', { key: record.key, code, state: record.state })
+      if (record.state === 'CREATED' || record.state === 'PREPARED') own.end('cardUnusable', code)
+      else if (record.state === 'SENT') own.takeBack('answerUnknown', 'unreadable')
+      else if (record.state === 'APPROVED') own.takeBack('cardNotFinal', 'cardFailed')
+    },
+  }
+  return own
+}
