@@ -12,7 +12,11 @@ export function drawStatusRow(pen: Pen, scene: Scene): void {
   const unit = layout.unit
   const colour = scene.secure ? theme.secureText : theme.statusText
   canvas.fill(row, scene.secure ? theme.secure : theme.status)
-  if (theme.mono) canvas.fill({ ...row, y: row.y + row.height - 1, height: 1 }, theme.line)
+  if (theme.mono)
+    canvas.fill(
+      { ...row, y: row.y + row.height - 1, height: 1 },
+      scene.secure ? theme.background : theme.line,
+    )
   const right = drawFacts(pen, scene)
   const iconY = row.y + Math.floor((row.height - 11 * unit) / 2)
   let left = row.x + (layout.compact ? 1 : 8 * unit)
@@ -106,8 +110,16 @@ function drawBattery(
     )
 }
 
-/** The title, on the tone's colour where there is one; `right` is a short counter such as `3/12`. */
-export function drawTitle(pen: Pen, title: string, options: { tone?: Tone; right?: string } = {}): void {
+export interface TitleOptions {
+  readonly tone?: Tone
+  /** A short counter such as `3/12`. */
+  readonly right?: string
+  /** Drawn in the title's place; the words still name the title. */
+  readonly shown?: string
+}
+
+/** The title, on the tone's colour where there is one. */
+export function drawTitle(pen: Pen, title: string, options: TitleOptions = {}): void {
   const { canvas, theme, layout } = pen
   const { title: row, unit } = layout
   const loud = options.tone !== undefined && options.tone !== 'info'
@@ -121,7 +133,7 @@ export function drawTitle(pen: Pen, title: string, options: { tone?: Tone; right
   if (options.right !== undefined) {
     width -= line(pen, room, options.right, { colour: loud ? colour : theme.faint }, 'right') + 6 * unit
   }
-  line(pen, { ...room, width: Math.max(0, width) }, title, { colour, bold: true })
+  line(pen, { ...room, width: Math.max(0, width) }, options.shown ?? title, { colour, bold: true })
   pen.alt.push(options.right === undefined ? title : `${title} (${options.right})`)
 }
 

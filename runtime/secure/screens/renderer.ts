@@ -5,13 +5,13 @@ import type { Screen } from '../../api/screens.js'
 import type { Texts } from '../texts.js'
 import { Canvas } from './canvas.js'
 import { divideDetails, divideList, divideMenu, drawDetails, drawList, drawMenu } from './choice-view.js'
-import { drawKeyRow, drawStatusRow, drawTitle, type KeyLabel } from './chrome.js'
+import { drawKeyRow, drawStatusRow, drawTitle, type KeyLabel, type TitleOptions } from './chrome.js'
 import { drawAmount, drawForm } from './form-view.js'
 import { createGlyphScaler } from './glyph-scaler.js'
 import { divide, type Layout } from './layout.js'
 import type { Pen } from './pen.js'
 import { drawReceipt, receiptPaper } from './receipt-view.js'
-import type { Scene, SystemScreen, Tone } from './scene.js'
+import type { Scene, SystemScreen } from './scene.js'
 import { openState } from './screen-state.js'
 import type { Extent } from './step.js'
 import { drawCard, drawHome, drawSecret } from './system-view.js'
@@ -52,7 +52,7 @@ export function createRenderer(
       const layout = divide(capabilities, left !== undefined || right !== undefined)
       const pen: Pen = { canvas, layout, theme, font, alt: [], phase: scene.phase, text }
       drawStatusRow(pen, scene)
-      if (scene.content.kind !== 'home') drawTitle(pen, titleText(scene, layout), titleOptions(scene, layout))
+      if (scene.content.kind !== 'home') drawTitle(pen, scene.content.title, titleOptions(scene, layout))
       // What a view draws stays between the title (which notices may cover) and the key row.
       canvas.within(
         { x: 0, y: layout.title.y, width, height: height - layout.title.y - layout.keys.height },
@@ -113,13 +113,10 @@ function drawContent(pen: Pen, scene: Scene): void {
 const isSystemScreen = (content: Screen | SystemScreen): content is SystemScreen =>
   content.kind === 'home' || content.kind === 'card' || content.kind === 'secret'
 
-/** The smallest panels have no room for a notice of its own: it takes the title's. */
-const titleText = ({ content }: Scene, layout: Layout) =>
-  content.kind === 'secret' && layout.compact ? (content.notice ?? content.title) : content.title
-
-function titleOptions({ content, state }: Scene, layout: Layout): { tone?: Tone; right?: string } {
+function titleOptions({ content, state }: Scene, layout: Layout): TitleOptions {
+  // The smallest panels have no room for a notice of its own: it takes the title's.
   if (content.kind === 'secret')
-    return layout.compact && content.notice !== undefined ? { tone: 'error' } : {}
+    return layout.compact && content.notice !== undefined ? { tone: 'error', shown: content.notice } : {}
   if (content.kind === 'message') return content.tone === undefined ? {} : { tone: content.tone }
   if (content.kind === 'card') return content.tone === 'info' ? {} : { tone: content.tone }
   if (content.kind === 'list' && content.items.length > 1 && state?.kind === 'choice')

@@ -164,7 +164,11 @@ const MOST_DIGITS = 12
 export function drawSecret(pen: Pen, screen: Secret): void {
   const { layout, theme, canvas } = pen
   const { unit, compact, body } = layout
-  const strip = screen.notForPin === true && !compact ? notForPin(pen, body) : 0
+  // On the smallest panels the strip takes the title's row, unless a notice has it.
+  const place = compact ? layout.title : body
+  const strips = screen.notForPin === true && !(compact && screen.notice !== undefined)
+  const height = strips ? notForPin(pen, place) : 0
+  const strip = compact ? 0 : height
   const below = { ...body, y: body.y + strip, height: body.height - strip }
   const room = inset(below, layout.margin, compact ? 0 : 6 * unit)
   const bullets = '•'.repeat(Math.min(MOST_DIGITS, screen.entered))
@@ -191,7 +195,12 @@ export function drawSecret(pen: Pen, screen: Secret): void {
   const rows =
     screen.amount !== undefined && compact
       ? []
-      : wrap(pen.font, screen.text, room.width / unit, compact ? 1 : 3)
+      : wrap(
+          pen.font,
+          compact ? screen.text.split('\n').at(-1)! : screen.text,
+          room.width / unit,
+          compact ? 1 : 3,
+        )
   if (rows.length > 0) {
     const height = rows.length * lineHeight(layout)
     lines(pen, { ...room, y, height }, rows, { colour: theme.faint }, 'center')
