@@ -75,8 +75,9 @@ export async function personalise({
 }: Personalisation): Promise<void> {
   mkdirSync(secureDir, { recursive: true, mode: 0o700 })
   const passphrase = kept(join(secureDir, 'passphrase'), () => randomHex(32))
-  const ikid = fromHex(kept(join(dev, 'ikid.hex'), () => randomHex(8)))
-  if (!existsSync(join(secureDir, 'keys'))) {
+  if (!existsSync(join(secureDir, 'keys', `${ACQUIRER_KEYS}.sealed`))) {
+    // A new id each time: under an old one the serial numbers would start again, and the acquirer refuses repeats.
+    const ikid = systemRandom(8)
     const store = await openFileKeyStore({
       folder: join(secureDir, 'keys'),
       passphrase: Buffer.from(passphrase, 'utf8'),
