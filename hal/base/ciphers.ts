@@ -55,8 +55,10 @@ function run(
   const name = cipher === 'tdes' && mode === 'ecb' ? 'des-ede3' : `${family}-${mode}`
   const make = direction === 'encrypt' ? createCipheriv : createDecipheriv
   const engine = make(name, whole, iv ?? null).setAutoPadding(false)
-  const out = new Uint8Array(engine.update(data))
+  const raw = engine.update(data)
   engine.final()
+  const out = new Uint8Array(raw)
+  erase(raw)
   if (whole !== key) erase(whole)
   return out
 }

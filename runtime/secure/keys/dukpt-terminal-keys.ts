@@ -67,7 +67,7 @@ export async function loadInitialKey(
 ): Promise<void> {
   const old = await store.read(set)
   if (old !== undefined) {
-    const registers = decodeRegisters(old.secret.slice(TOKEN_KEY_BYTES))
+    const registers = decodeRegisters(old.secret.subarray(TOKEN_KEY_BYTES))
     if (equalBytes(registers.ikid, initial.ikid)) {
       erase(old.secret, initial.key, ...registers.keys)
       throw new PosternError('KEY_ALREADY_LOADED', 'this initial key was loaded before', { set })
@@ -134,7 +134,7 @@ export async function openTerminalKeys(
   const stored = await store.read(set)
   if (stored === undefined) throw unavailable(`no keys have been loaded for ${set}`)
   const tokenKey = stored.secret.slice(0, TOKEN_KEY_BYTES)
-  const registers = decodeRegisters(stored.secret.slice(TOKEN_KEY_BYTES))
+  const registers = decodeRegisters(stored.secret.subarray(TOKEN_KEY_BYTES))
   erase(stored.secret)
   // The lost generation reserved at most this many; its keys may be out in the world.
   if (stored.behind) skipTransactionKeys(registers, RESERVED)
