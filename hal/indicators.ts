@@ -20,7 +20,8 @@ export interface ToneStep {
 
 /**
  * `light` takes effect within 50 ms. `tone` resolves when it has sounded; a new tone replaces the one under way,
- * which then resolves. After a loss the lights are as they were last asked for, also where that was asked while lost.
+ * which then resolves. At open all lights are off, whatever a crashed process left on; after a loss they are as they
+ * were last asked for, also where that was asked while lost.
  */
 export interface Indicators extends Device<'ready'> {
   readonly deviceClass: 'indicators'

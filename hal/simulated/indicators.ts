@@ -13,11 +13,11 @@ export function indicatorsDriver(connect: BusConnector = socketBus): Driver<Indi
       const base = createDeviceBase<'indicators', 'ready'>(context, 'indicators', 'simulated', 'ready')
       const lights = new Map<Light, LightState>()
       const port = await joinPeripheral(base, connect(options, context), 'indicators', {
-        attached() {
-          // Lights that were lit before a loss are lit again; the secure light must never tell an old story.
-          setImmediate(() => {
-            for (const [light, state] of lights) port.call('light', { light, state }).catch(() => undefined)
-          })
+        attached(_, wire) {
+          // Lights must never tell an old story: not one from before a loss, not one of a process that crashed.
+          for (const light of LIGHTS) {
+            wire.call('light', { light, state: lights.get(light) ?? 'off' }).catch(() => undefined)
+          }
           return undefined
         },
       })

@@ -22,7 +22,11 @@ export function scannerDriver(connect: BusConnector = socketBus): Driver<Scanner
       const gate = createGate()
       let scans = 0
       const port = await joinPeripheral(base, connect(options, context), 'scanner', {
-        attached: () => undefined,
+        attached(_, wire) {
+          // A process that crashed may have left the engine lit.
+          wire.call('trigger', { on: false }).catch(() => undefined)
+          return undefined
+        },
         event({ aim, raw }) {
           scans++
           base.count(base.hasListeners() ? 'GoodScanCount' : 'DroppedScanCount')

@@ -24,8 +24,10 @@ export function signaturePadDriver(connect: BusConnector = socketBus): Driver<Si
       let outcome: SignatureOutcome | undefined
       let size = { width: 0, height: 0 }
       const port = await joinPeripheral(base, connect(options, context), 'signature-pad', {
-        attached(state) {
+        attached(state, wire) {
           size = state
+          // A process that crashed may have left the glass recording.
+          wire.call('capture', { on: false }).catch(() => undefined)
           return undefined
         },
         event(event) {

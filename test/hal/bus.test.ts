@@ -1,17 +1,24 @@
 // The hardware bus: roles, bounds, several clients, slow wires, the fault table.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { systemClock } from '../../hal/base/clock.js'
 import { silentLog } from '../../hal/base/log.js'
+import type { DeviceOfClass } from '../../hal/board.js'
+import type { DeviceClass } from '../../hal/device.js'
 import { connectHardware } from '../../hal/simulated/connect-hardware.js'
+import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
 import { FAULTS } from '../../hal/simulated/faults.js'
 import { createSimulatedHardware } from '../../hal/simulated/hardware.js'
 import { networkStateOfBus, openSimulatedNetwork } from '../../hal/simulated/network-state.js'
 import { serveHardware } from '../../hal/simulated/serve-hardware.js'
-import { codeOf, eventually, testCard, within } from './conformance/support.js'
+import type { HandheldReport } from './conformance/handheld-process.js'
+import { codeOf, eventually, testCard, testContext, within } from './conformance/support.js'
 
 function bench(t: Test) {
   const folder = mkdtempSync(join(tmpdir(), 'bus-'))
@@ -241,4 +248,46 @@ t.test('the network switch is followed over both buses; away means offline', asy
   await eventually('away', () => !remote.online())
   t.same(heard, [false, true, false])
   await remote.close()
+})
+
+t.test('hardware that is killed is lost, and serves on where it left when it is started again', async (t) => {
+  const { path } = bench(t)
+  const program = fileURLToPath(new URL('./conformance/handheld-process.js', import.meta.url))
+  const start = async () => {
+    const child = fork(program, [path('secure')], { execArgv: [] })
+    t.teardown(() => child.kill('SIGKILL'))
+    await within('start', once(child, 'message'))
+    return child
+  }
+  const open = async <C extends DeviceClass>(deviceClass: C, options: object = {}) => {
+    const driver = SIMULATED_DRIVERS.find((each) => each.deviceClass === deviceClass)!
+    const all = { socket: path('secure'), ...options }
+    return (await driver.open(all as never, testContext(deviceClass))) as unknown as DeviceOfClass[C]
+  }
+  const first = await start()
+  const display = await open('display', { width: 240, height: 320, depth: 16, dpi: 166 })
+  const keypad = await open('keypad')
+  const keys: string[] = []
+  keypad.on((event) => event.type === 'key' && keys.push(event.key))
+  const pixels = new Uint16Array(240 * 320)
+  pixels[1000] = 42
+  await within('draw', display.draw({ width: 240, height: 320, pixels }, ['Amount 12.50']))
+
+  first.kill('SIGKILL')
+  await eventually('lost', () => [display, keypad].every((each) => each.status().presence === 'lost'))
+  const second = await start()
+  await eventually('back', () => [display, keypad].every((each) => each.status().presence === 'ready'))
+  second.send('tap')
+  await eventually('the key', () => keys.length === 1)
+  let report: HandheldReport | undefined
+  second.on('message', (message: HandheldReport) => {
+    report = message
+  })
+  await eventually('the picture is back by itself', () => {
+    second.send('report')
+    return report?.pixelSum === 42
+  })
+  t.same(report?.alt, ['Amount 12.50'])
+  await display.close()
+  await keypad.close()
 })

@@ -60,6 +60,16 @@ export async function indicatorsConformance(t: Test, bench: IndicatorsBench): Pr
     await eventually('silence', () => bench.sounding() === undefined)
   })
 
+  await t.test('a driver that starts finds no light of the one before it', async (t) => {
+    const before = await opened(bench)
+    await within('light', before.light('secure', 'blink'))
+    await before.close()
+    const after = await opened(bench)
+    await eventually('dark', () => bench.light('secure') === 'off')
+    t.equal(after.status().presence, 'ready')
+    await after.close()
+  })
+
   await t.test('closed is closed', async (t) => {
     const indicators = await opened(bench)
     await indicators.close()
