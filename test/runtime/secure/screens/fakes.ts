@@ -131,9 +131,9 @@ export class TestDevices {
     await this.clock.advance(40)
   }
 
-  /** Lets a frame through and gives its words. */
+  /** Lets frames through, home's late one too, and gives the words of the last. */
   async seen(): Promise<string> {
-    await this.clock.advance(40)
+    await this.clock.advance(250)
     return this.alt.join('\n')
   }
 }
