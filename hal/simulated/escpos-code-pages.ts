@@ -1,12 +1,14 @@
 // Code pages as a printer's firmware knows them: ESC t number to the 128 characters above 7F.
 // Numbers: Epson ESC/POS Command Reference, ESC t. Characters: IBM code page charts; Node's decoder for the rest.
 
-/** Upper halves that Node's TextDecoder lacks. */
+/** Upper halves that Node's TextDecoder lacks, or has wrong: Node 20 reads windows-1252 as ISO 8859-1. */
 const UPPER: Readonly<Record<number, string>> = {
   // CP437
   0: 'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u00a0',
   // CP850
   2: 'ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒáíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐└┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u00ad±‗¾¶§÷¸°¨·¹³²■\u00a0',
+  // windows-1252; its five holes print nothing
+  16: '€ ‚ƒ„…†‡ˆ‰Š‹Œ Ž  ‘’“”•–—˜™š›œ žŸ\u00a0¡¢£¤¥¦§¨©ª«¬\u00ad®¯°±²³´µ¶·¸¹º»¼½¾¿ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÐÑÒÓÔÕÖ×ØÙÚÛÜÝÞßàáâãäåæçèéêëìíîïðñòóôõö÷øùúûüýþÿ',
   // CP852
   18: 'ÇüéâäůćçłëŐőîŹÄĆÉĹĺôöĽľŚśÖÜŤťŁ×čáíóúĄąŽžĘę¬źČş«»░▒▓│┤ÁÂĚŞ╣║╗╝Żż┐└┴┬├─┼Ăă╚╔╩╦╠═╬¤đĐĎËďŇÍÎě┘┌█▄ŢŮ▀ÓßÔŃńňŠšŔÚŕŰýÝţ´\u00ad˝˛ˇ˘§÷¸°¨˙űŘř■\u00a0',
   // CP858
@@ -15,7 +17,6 @@ const UPPER: Readonly<Record<number, string>> = {
 
 /** Pages that TextDecoder holds, by ESC t number (Encoding Standard labels). */
 const DECODED: Readonly<Record<number, string>> = {
-  16: 'windows-1252',
   17: 'ibm866',
   45: 'windows-1250',
   46: 'windows-1251',

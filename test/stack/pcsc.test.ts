@@ -6,10 +6,12 @@ import t from 'tap'
 import { toHex } from '../../hal/base/bytes.js'
 import { systemClock } from '../../hal/base/clock.js'
 import { pcscDriver } from '../../hal/drivers/pcsc/pcsc-driver.js'
+import { openDeck } from '../../scripts/dev/issuer/deck.js'
 import { type InsertedCard, insertIntoVpcd } from '../../scripts/dev/issuer/vpcd-card.js'
 import { type PcscStack, pcscStackMissing, startPcscd, VPCD_READERS } from '../../scripts/dev/pcscd.js'
 import { chipCardReaderConformance } from '../hal/conformance/chip-card-reader.js'
 import { eventually, testCard, testContext, within } from '../hal/conformance/support.js'
+import { payWithCard } from './card-payment.js'
 
 /** pcscd looks at a slot every 400 ms; a real reader keeps a removal in mind, vpcd's does not. */
 const LOOK_MS = 900
@@ -64,5 +66,47 @@ if (missing !== undefined) {
     await card.remove()
     await eventually('empty', () => second.status().state === 'empty')
     await Promise.all([second.close(), wrong.close()])
+  })
+
+  await t.test('cards of the deck pay over pcscd, T=1 and T=0, with and without PIN', async (t) => {
+    const keysDir = join(folder, 'keys')
+    const deck = openDeck({ keysDir })
+    for (const [id, cvm] of [
+      ['credit-pin', 'pin'],
+      ['t0-credit', 'pin'],
+      ['credit-offline-pin', 'pin'],
+      ['debit-signature', 'signature'],
+    ] as const) {
+      const reader = await open(VPCD_READERS[0])
+      const card = await insertIntoVpcd(deck.card(id), { path: stack.slotSockets[0] })
+      const pin = deck.cards.find((each) => each.id === id)!.pinHint
+      const final = await within(
+        id,
+        payWithCard(reader, { keysDir, pin, takeCard: () => void card.remove() }),
+      )
+      t.match(final, { kind: 'approved', facts: { cvm, entryMode: 'chip' } }, id)
+      await eventually('the slot is empty', () => reader.status().state === 'empty')
+      await reader.close()
+    }
+  })
+
+  await t.test('an APDU is not slowed by the wire', async (t) => {
+    const reader = await open(VPCD_READERS[0])
+    const card = await insertIntoVpcd(testCard(), { path: stack.slotSockets[0] })
+    await within('waitForCard', reader.waitForCard())
+    const outcome = await within('powerOn', reader.powerOn())
+    if (outcome.kind !== 'session') throw new Error(outcome.kind)
+    const rounds = 300
+    const startedMs = systemClock.monotonicMs()
+    for (let n = 0; n < rounds; n++) {
+      const answer = await outcome.session.transmit(Uint8Array.of(0x00, 0xb2, n & 0xff, 0x0c, 0x00))
+      if (answer.kind !== 'response') throw new Error(answer.kind)
+    }
+    t.comment(
+      `${((systemClock.monotonicMs() - startedMs) / rounds).toFixed(2)} ms an APDU, card and wire included`,
+    )
+    t.ok(reader.statistics()['CommandCount']! >= rounds)
+    await reader.close()
+    await card.remove()
   })
 }
