@@ -31,7 +31,7 @@ const STATUS_SOON_MS = 50
 export interface OpenWorld {
   /** For the supervisor and tests. */
   status(): OpenStatus & { readonly bridge: boolean; readonly apps: Readonly<Record<string, AppState>> }
-  /** Ends apps, link, pipes and bridge, in this order. The devices stay open. */
+  /** Ends apps and link, then pipes and bridge; at most about 3 s. The devices stay open. */
   close(): Promise<void>
 }
 
@@ -215,8 +215,7 @@ export async function startOpenWorld(
     close: async () => {
       for (const stop of stopListening) stop()
       clearTimeout(telling)
-      await apps.close()
-      await link?.close()
+      await Promise.all([apps.close(), link?.close()])
       printing.close()
       pipes.close()
       await bridge.close()

@@ -17,7 +17,12 @@ export function openSettings(folder: string, log: Log): { nextSession(): number 
   return {
     nextSession: () => {
       document.data = { ...document.data, sessionSeq: document.data.sessionSeq + 1 }
-      document.write()
+      try {
+        document.write()
+      } catch (error) {
+        // A full disk must not keep the terminal off line; the number may then be used again after a restart.
+        log.error('settings.not-written', { error: (error as Error).message })
+      }
       return document.data.sessionSeq
     },
   }

@@ -50,6 +50,7 @@ export function checkAppFolders(root = packageRoot): string[] {
     'runtime/secure/screens/texts',
     'runtime/secure/payments/texts',
     'runtime/open/receipts/texts',
+    'runtime/open/app-host/texts',
   ]) {
     if (existsSync(join(root, texts))) faults.push(...checkTexts(join(root, texts)))
   }

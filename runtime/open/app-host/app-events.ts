@@ -96,7 +96,7 @@ export function deliverEvents(options: AppEventsOptions): AppEvents {
       if (!running)
         run().catch((error: unknown) => {
           running = false
-          log.error('app.events-failed', { app, error: String(error) })
+          if (!gone.aborted) log.error('app.events-failed', { app, error: String(error) })
         })
     }
   }

@@ -10,9 +10,10 @@ import { type AppProcess, startAppProcess } from './app-process.js'
 import type { AppServices } from './app-services.js'
 import type { AppSession, Freezer } from './app-session.js'
 import { createHostService } from './host-service.js'
-import type { Manifest } from './manifest.js'
+import { type Manifest, nameIn } from './manifest.js'
 import { createRateLimit } from './rate-limit.js'
 import { afterCrash, FRESH, RESTART_RULES, type RestartRules } from './restart-policy.js'
+import { showTrouble } from './trouble-screen.js'
 
 /** `app.ready` must come in this time. */
 const READY_TIMEOUT_MS = 20_000
@@ -164,13 +165,31 @@ export function runApp(options: AppRunnerOptions): AppRunner {
     return kill === undefined || kill === 'the peer is gone' ? how : `${kill} (${how})`
   }
 
+  /** Waits before the next start; a quarantine is on the screen meanwhile, and ends when the courier says so. */
+  async function laidUp(kind: 'restart' | 'quarantine', waitMs: number): Promise<void> {
+    const enough = new AbortController()
+    const over = AbortSignal.any([enough.signal, stopping.signal])
+    const shown =
+      kind === 'quarantine'
+        ? showTrouble(
+            services,
+            { name: nameIn(manifest, services.locale()), minutes: Math.ceil(waitMs / 60_000) },
+            over,
+            () => enough.abort(),
+          )
+        : undefined
+    await clock.sleep(waitMs, over).catch(() => undefined)
+    enough.abort()
+    await shown
+  }
+
   async function keepRunning(): Promise<void> {
     while (!stopping.signal.aborted) {
       await freezer.thawed()
       if (stopping.signal.aborted) break
       enter('starting')
       const startedMs = clock.monotonicMs()
-      const how = await live()
+      const how = await live().catch((error: unknown) => `did not start: ${String(error)}`)
       if (stopping.signal.aborted) break
       const nowMs = clock.monotonicMs()
       const { state: next, decision } = afterCrash(restarts, nowMs, nowMs - startedMs, rules)
@@ -178,7 +197,7 @@ export function runApp(options: AppRunnerOptions): AppRunner {
       const waitMs = decision.kind === 'restart' ? decision.afterMs : decision.forMs
       log.warn(decision.kind === 'restart' ? 'app.ended' : 'app.quarantined', { app, how, waitMs })
       enter(decision.kind === 'restart' ? 'waiting' : 'quarantined')
-      await clock.sleep(waitMs, stopping.signal).catch(() => undefined)
+      await laidUp(decision.kind, waitMs)
     }
     enter('stopped')
   }

@@ -30,6 +30,9 @@ export const Manifest = Type.Object(
 )
 export type Manifest = Static<typeof Manifest>
 
+/** The name under which the terminal itself shows screens. */
+export const SYSTEM = 'postern'
+
 /** What the keys mean, for error messages. */
 const ALLOWED: Readonly<Record<string, string>> = {
   id: 'lower-case letters, digits and dashes, beginning with a letter, at most 32',
@@ -74,6 +77,7 @@ export function manifestFrom(app: string, document: unknown): Manifest {
     if (problem !== undefined) throw fault(app, key, problem)
   }
   const manifest = document as Manifest
+  if (manifest.id === SYSTEM) throw fault(app, 'id', `${SYSTEM} is the terminal's own name`)
   if (manifest.id !== app) throw fault(app, 'id', `is ${manifest.id} in a folder named ${app}`)
   if (!servesSdk(manifest.sdk))
     throw fault(app, 'sdk', `${manifest.sdk} is not served; this host serves ${API_VERSION}`)

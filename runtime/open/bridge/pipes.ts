@@ -156,6 +156,7 @@ export function createPipes({ allowed, network, secure, log }: PipesOptions): Pi
         const pipe = pipes.get(id)
         if (pipe !== undefined) {
           pipes.delete(id)
+          log.info('pipe.closed', { pipe: id, reason: 'closed by the secure world' })
           // What was written last, such as a close_notify, still leaves.
           pipe.socket.end()
           pipe.socket.setTimeout(2000, () => pipe.socket.destroy())

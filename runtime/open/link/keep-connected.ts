@@ -62,7 +62,10 @@ export function keepConnected(options: KeepConnectedOptions): { close(): Promise
         const beganMs = clock.monotonicMs()
         onState('connected')
         log.info(`${name}.connected`)
-        const using = use(session)
+        const using = use(session).catch((error: unknown) => {
+          log.error(`${name}.failed`, { error: String(error) })
+          session.drop('a fault of our own')
+        })
         await Promise.race([session.closed, fires(networkChange)])
         if (closing.signal.aborted) await session.end()
         else session.drop('the network is gone')

@@ -13,6 +13,7 @@ import { manifestFrom, nameIn, readManifest, servesSdk } from '../../../runtime/
 import { processTree, standsStill } from '../../../runtime/open/app-host/process-tree.js'
 import { createRateLimit } from '../../../runtime/open/app-host/rate-limit.js'
 import { afterCrash, FRESH, RESTART_RULES } from '../../../runtime/open/app-host/restart-policy.js'
+import { troubleScreen } from '../../../runtime/open/app-host/trouble-screen.js'
 import { connectBridge } from '../../../runtime/open/bridge/bridge-client.js'
 import { createInbox } from '../../../runtime/open/link/inbox.js'
 import { openLinkDatabase } from '../../../runtime/open/link/link-database.js'
@@ -207,6 +208,7 @@ t.test('manifests: errors name the key and what is allowed', async (t) => {
   ] as const) {
     t.throws(() => manifestFrom('probe', { ...good, ...change }), { code: 'MANIFEST_INVALID', message })
   }
+  t.throws(() => manifestFrom('postern', { ...good, id: 'postern' }), { message: /the terminal's own name/ })
   t.throws(() => manifestFrom('probe', 7), { code: 'MANIFEST_INVALID' })
   t.throws(() => readManifest('none', '/nowhere'), {
     code: 'MANIFEST_INVALID',
@@ -489,7 +491,17 @@ t.test('frozen apps stand still, children included, and nothing counts against t
 
 t.test('apps that break the wire, crash in a loop or hang', async (t) => {
   const rules = { firstMs: 5, mostMs: 20, crashes: 3, windowMs: 60_000, quarantineMs: 60_000 }
-  const r = await rig(t, ['probe', 'crasher'], {}, { ...rules, crashes: 5 })
+  let retry: (() => void) | undefined
+  const troubles: unknown[] = []
+  const serve = {
+    'screens.show': ({ owner, screen }: { owner: unknown; screen: { kind: string } }) => {
+      troubles.push({ owner, screen })
+      return new Promise<{ type: 'softKey'; id: string }>((resolve) => {
+        retry = () => resolve({ type: 'softKey', id: 'retry' })
+      })
+    },
+  }
+  const r = await rig(t, ['probe', 'crasher'], serve, { ...rules, crashes: 5 })
   const first = await r.ready()
   await until('the quarantine', () => r.host().states()['crasher'] === 'quarantined')
   t.equal(
@@ -501,6 +513,19 @@ t.test('apps that break the wire, crash in a loop or hang', async (t) => {
     how: 'exit code 3',
   })
   t.equal(r.host().states()['probe'], 'running', 'others do not suffer')
+  await until('the screen that says so', () => troubles.length === 1)
+  t.match(troubles[0], {
+    owner: { app: 'postern' },
+    screen: {
+      kind: 'message',
+      tone: 'error',
+      text: /^crasher has stopped .* in 1 minutes/,
+      softKeys: [{ id: 'retry' }],
+    },
+  })
+  t.match(troubleScreen('快递员', 10, 'zh-CN'), { title: '应用已停止', text: /^快递员 .*10 分钟/ })
+  retry!()
+  await until('another try, and laid up again', () => troubles.length === 2)
 
   r.tell({ do: 'call', text: 'x'.repeat(70_000) })
   r.tell({ do: 'call', method: 'storage.get', params: { key: 'a' } })
