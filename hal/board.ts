@@ -4,6 +4,7 @@ import { Value } from 'typebox/value'
 import type { Clock } from './base/clock.js'
 import { PosternError } from './base/errors.js'
 import type { Log } from './base/log.js'
+import { withinTime } from './base/within-time.js'
 import { fillParams } from './board-params.js'
 import type { ChipCardReader } from './chip-card-reader.js'
 import type { ContactlessReader } from './contactless-reader.js'
@@ -252,7 +253,9 @@ export async function openBoard(
       const driver = registry.find((each) => each.deviceClass === deviceClass && each.name === name)
       try {
         if (driver === undefined) throw new PosternError('DRIVER_UNKNOWN', 'not in the registry')
-        return await bounded(driver.open(options as never, { ...context, id }), context.clock)
+        const opening = driver.open(options as never, { ...context, id })
+        // A device that opens after it was given up must not hold its port.
+        return await withinTime(opening, OPEN_BOUND_MS, context.clock, (late) => late.close())
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
         context.log.error('board.device-failed', { device: id, driver: name, reason })
@@ -280,31 +283,6 @@ export async function openBoard(
       return device === undefined ? undefined : (leasings.get(device)!.acquire(owner) as never)
     },
     close: () => (closing ??= closeAll()),
-  }
-}
-
-async function bounded(
-  opening: Promise<Device<string, unknown>>,
-  clock: Clock,
-): Promise<Device<string, unknown>> {
-  const timer = new AbortController()
-  let late = false
-  const bound = clock.sleep(OPEN_BOUND_MS, timer.signal).then(
-    () => {
-      late = true
-      throw new PosternError('DEVICE_TIMEOUT', `no answer within ${OPEN_BOUND_MS / 1000} s`)
-    },
-    () => new Promise<never>(() => undefined),
-  )
-  // A device that opens after it was given up must not hold its port.
-  opening.then(
-    (device) => (late ? device.close() : undefined),
-    () => undefined,
-  )
-  try {
-    return await Promise.race([opening, bound])
-  } finally {
-    timer.abort()
   }
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { Type } from 'typebox'
-import { systemClock } from '../../hal/base/clock.js'
+import { type Clock, systemClock } from '../../hal/base/clock.js'
 import { silentLog } from '../../hal/base/log.js'
 import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
 import { boardNames, readBoard } from '../../hal/boards.js'
@@ -16,6 +16,7 @@ import type { BusRole } from '../../hal/simulated/bus-protocol.js'
 import { SIMULATED_DRIVERS, simulatedDrivers } from '../../hal/simulated/drivers.js'
 import { createSimulatedHardware } from '../../hal/simulated/hardware.js'
 import { hardwareOptionsOf } from '../../hal/simulated/hardware-of-board.js'
+import { eventually } from './conformance/support.js'
 
 const REGISTRY: readonly Driver[] = [
   ...SIMULATED_DRIVERS,
@@ -138,18 +139,35 @@ t.test('what is wrong or does not open is told, the rest works', async (t) => {
     optionsSchema: Type.Object({}),
     open: () => Promise.reject(new Error('no such bus')),
   }
-  const registry = [...simulatedDrivers(({ socket }) => hardware.bus(socket as BusRole)), failing]
+  let closedLate = 0
+  const slow: Driver = {
+    ...failing,
+    name: 'slow',
+    deviceClass: 'indicators',
+    open: async () => {
+      await systemClock.sleep(600)
+      return { close: async () => void closedLate++ } as never
+    },
+  }
+  const registry = [...simulatedDrivers(({ socket }) => hardware.bus(socket as BusRole)), failing, slow]
   const json = profile()
   json.devices['tamper'] = { class: 'tamper', driver: 'failing' }
   json.devices['keypad']!['driver'] = 'matrix'
+  json.devices['indicators'] = { class: 'indicators', driver: 'slow' }
   const params = { hardware: 'secure', secureElement: folder }
   const read = parseBoard(json, registry, { world: 'secure', params })
   t.same(
     read.problems.map(({ key }) => key),
     ['/devices/keypad/driver'],
   )
-  const board = await openBoard(read.profile, registry, { clock: systemClock, log: silentLog })
-  t.same(board.problems.map(describeProblem), ['/devices/tamper: "failing" did not open: no such bus'])
+  // A clock on which ten seconds are two hundred milliseconds: the bound on opening passes before the slow driver is done.
+  const clock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(ms / 50, signal) }
+  const board = await openBoard(read.profile, registry, { clock, log: silentLog })
+  t.same(board.problems.map(describeProblem).sort(), [
+    '/devices/indicators: "slow" did not open: no answer within 10 s',
+    '/devices/tamper: "failing" did not open: no such bus',
+  ])
+  await eventually('the latecomer is closed', () => closedLate === 1)
   t.equal(board.device('display')?.status().presence, 'ready')
   t.equal(board.device('chip-card-reader', 'chip')?.id, 'chip')
   t.equal(board.device('keypad'), undefined)
