@@ -28,7 +28,7 @@ import { createPaymentService } from './payments/payment-service.js'
 import { createBridgePipes } from './payments/roads/bridge-pipe.js'
 import { createTlsRoad } from './payments/roads/tls-road.js'
 import { createPinEntry } from './pin/pin-entry.js'
-import { createCardPrompts } from './screens/card-prompts.js'
+import { type ClosableCardPrompts, closingWhenFinished, createCardPrompts } from './screens/card-prompts.js'
 import { createOperatorPrompts } from './screens/operator-prompts.js'
 import { createScreenService, type ScreenService } from './screens/screen-service.js'
 import type { SecureConfig } from './secure-config.js'
@@ -151,20 +151,27 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     },
   })
 
+  /** Of the payment under way: there is one at a time. */
+  let cardPrompts: ClosableCardPrompts | undefined
   const payments = createPaymentService({
     journal,
     acquirer,
     merchant,
-    cards: cardTransactions(options, keys, () => emv),
-    prompts: ({ request }) =>
-      createCardPrompts({
+    cards: closingWhenFinished(
+      cardTransactions(options, keys, () => emv),
+      () => cardPrompts?.close(),
+    ),
+    prompts: ({ request }) => {
+      cardPrompts = createCardPrompts({
         screens,
         texts,
         clock,
         enterPin,
         amount: moneyFromJson(request.amount),
         locale: screens.language(),
-      }),
+      })
+      return cardPrompts
+    },
     session: {
       get operator() {
         return session.operator
@@ -178,7 +185,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     onChanged: () => tell(connected()?.['payments.changed'](null)),
     onNotice: (text) =>
       void screens
-        .ask({ kind: 'message', title: merchant.name, text, tone: 'warning' })
+        .notify({ kind: 'message', title: merchant.name, text, tone: 'warning' })
         .catch(() => undefined),
     onFatal: options.onFatal,
   })

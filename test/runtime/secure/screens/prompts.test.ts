@@ -148,9 +148,9 @@ t.test('an operator types number and code; the code shows as bullets, under NOT 
   const { devices, operators } = setUp(t)
   const question = { purpose: 'signIn', reason: undefined, locale: 'en', problem: undefined } as const
   const asked = operators.askOperator(question, never())
-  t.match(await devices.seen(), /Sign in\nNOT FOR PIN\nOperator number/)
+  t.match(await devices.seen(), /Sign in\nNOT FOR PIN\nYour operator number/)
   await devices.press('1', '2', '9', 'clear', '3', '4', 'enter')
-  t.match(await devices.seen(), /NOT FOR PIN\nCode of 1234\n_/)
+  t.match(await devices.seen(), /NOT FOR PIN\nCode of operator 1234\n_/)
   await devices.press('5', '6', 'enter')
   t.match(await devices.seen(), /at least 4 digits/)
   await devices.press('7', '8')
@@ -162,9 +162,9 @@ t.test('an operator types number and code; the code shows as bullets, under NOT 
   t.equal(Buffer.from(answer!.code).toString(), '5678')
 
   const again = operators.askOperator({ ...question, problem: 'Wrong code' }, never())
-  t.match(await devices.seen(), /Wrong code\nCode of 1234/, 'the number stands after a wrong code')
+  t.match(await devices.seen(), /Wrong code\nCode of operator 1234/, 'the number stands after a wrong code')
   await devices.press('cancel')
-  t.match(await devices.seen(), /Operator number\n1234/)
+  t.match(await devices.seen(), /Your operator number\n1234/)
   await devices.press('cancel')
   t.equal(await again, undefined)
 })
