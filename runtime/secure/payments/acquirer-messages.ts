@@ -36,7 +36,7 @@ function times(atMs: number, utcOffsetMin: number): Fields {
 }
 
 /** `MMDDhhmmss` in GMT: DE7 of a message made at that time. */
-export const transmissionTime = (atMs: number) => String(times(atMs, 0)[0]![1])
+const transmissionTime = (atMs: number) => String(times(atMs, 0)[0]![1])
 
 const message = (mti: string, fields: Fields): Message => ({
   mti,

@@ -18,7 +18,7 @@ import type { PaymentRecord, RoundRecord } from './payment-record.js'
 import { LIVE_STATES, OWED_STATES } from './payment-states.js'
 
 /** Numbers that are reserved durably and never given twice. `stan` has six digits in ISO 8583 and wraps. */
-export const COUNTERS = {
+const COUNTERS = {
   stan: { max: 999_999, wraps: true },
   sequence: { max: 99_999_999, wraps: false },
   receipt: { max: 999_999_999, wraps: false },

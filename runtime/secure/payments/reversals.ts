@@ -10,7 +10,7 @@ import { next, OWED_STATES, type PaymentInput } from './payment-states.js'
 import { amountOf, outcomeOf } from './payment-view.js'
 
 /** Failures in a row after which an operator is told. The reversal is tried on all the same. */
-export const STUCK_AFTER = 6
+const STUCK_AFTER = 6
 /** Wait after the first failure; doubled by each further one, up to the longest. */
 const FIRST_WAIT_MS = 5_000
 const LONGEST_WAIT_MS = 5 * 60_000
