@@ -36,6 +36,7 @@ const end = (code: number) => {
 const world = await startSecureWorld({
   config,
   board: { ...board, problems: [...problems, ...board.problems], device: board.device },
+  certifiedModule: profile.certifiedModule,
   clock: systemClock,
   random: systemRandom,
   log,

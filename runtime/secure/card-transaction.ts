@@ -148,7 +148,8 @@ export interface CardPrompts {
  * - `finish` releases reader and card, erases card data and keys' remains, and resolves when the card is out of the slot
  *   or after 60 s. Idempotent; the only call that is allowed after a fault.
  *
- * Each rejects only with a typed fault (`DEVICE_LOST`, `ABORTED`, `KEY_UNAVAILABLE`); what a card does is an outcome.
+ * Each rejects only with a typed fault (`DEVICE_LOST`, `ABORTED`, `KEY_UNAVAILABLE`, and of a certified module
+ * `DEVICE_PROTOCOL`, `MODULE_REFUSED`); what a card does is an outcome.
  */
 export interface CardTransaction {
   start(request: CardRequest, signal: AbortSignal): Promise<StartOutcome>

@@ -7,7 +7,7 @@ import { PosternError } from '../../hal/base/errors.js'
 import type { Log } from '../../hal/base/log.js'
 import { moneyFromJson } from '../../hal/base/money.js'
 import { packageRoot } from '../../hal/base/package-root.js'
-import type { Board } from '../../hal/board.js'
+import type { Board, BoardProfile } from '../../hal/board.js'
 import type { Operator } from '../api/payments.js'
 import type { OpenStatus, TerminalInfo } from '../bridge/contract.js'
 import { type BridgeServer, serveBridge } from './bridge-server.js'
@@ -17,6 +17,7 @@ import { EmvDocument, emvConfiguration } from './emv/configuration.js'
 import { contactCardTransactions } from './emv/contact-card-transaction.js'
 import { openTerminalKeys, type TerminalKeys } from './keys/dukpt-terminal-keys.js'
 import { openFileKeyStore } from './keys/file-key-store.js'
+import { moduleCardTransactions } from './module/module-card-transaction.js'
 import { OperatorsDocument, readOperatorsDocument } from './operators-document.js'
 import { connectTimeoutMs, createAcquirerClient } from './payments/acquirer-client.js'
 import { AcquirersDocument, readAcquirersDocument } from './payments/acquirer-document.js'
@@ -42,6 +43,8 @@ export interface SecureWorld {
 export interface SecureWorldOptions {
   readonly config: SecureConfig
   readonly board: Board
+  /** Takes the cards in the place of our own reader and kernel. */
+  readonly certifiedModule: BoardProfile['certifiedModule']
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -118,18 +121,22 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     onStray: (stray) => recordStray(journal, log, stray),
   })
 
+  const apps = {
+    async freeze() {
+      // With no open world there is no app that runs.
+      await connected()?.['apps.freeze'](null, AbortSignal.timeout(FREEZE_MS))
+    },
+    async thaw() {
+      await connected()?.['apps.thaw'](null, AbortSignal.timeout(FREEZE_MS))
+    },
+  }
   const enterPin = createPinEntry({
     screens,
     texts,
     clock,
     log,
-    async freezeApps() {
-      // With no open world there is no app that runs.
-      await connected()?.['apps.freeze'](null, AbortSignal.timeout(FREEZE_MS))
-    },
-    async thawApps() {
-      await connected()?.['apps.thaw'](null, AbortSignal.timeout(FREEZE_MS))
-    },
+    freezeApps: apps.freeze,
+    thawApps: apps.thaw,
   })
 
   const session = createSession({
@@ -158,7 +165,16 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     acquirer,
     merchant,
     cards: closingWhenFinished(
-      cardTransactions(options, keys, () => emv),
+      options.certifiedModule === undefined
+        ? cardTransactions(options, keys, () => emv)
+        : moduleCardTransactions({
+            socketPath: options.certifiedModule.socket,
+            acceptSimulated: config.profile === 'development',
+            screens,
+            apps,
+            clock,
+            log,
+          }),
       () => cardPrompts?.close(),
     ),
     prompts: ({ request }) => {

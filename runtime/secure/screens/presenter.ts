@@ -36,6 +36,7 @@ export interface OpenLayer {
 export interface Presenter {
   open(layer: Layer): OpenLayer
   setStatus(facts: Partial<StatusFacts>): void
+  status(): StatusFacts
   redraw(): void
   /**
    * Leaves display, keypad and secure light to somebody else: nothing is drawn, no key taken, no screen times out.
@@ -225,6 +226,7 @@ export function createPresenter(devices: PresenterDevices): Presenter {
       status = changed
       redraw()
     },
+    status: () => status,
     redraw: () => {
       void schedule()
       redraw()

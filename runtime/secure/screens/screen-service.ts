@@ -63,6 +63,7 @@ export interface ScreenService {
   open(surface: SecureSurface): OpenLayer
   setHome(home: HomeScreen): void
   setStatus(facts: Partial<StatusFacts>): void
+  status(): StatusFacts
   /** The language of apps' and operator's screens. */
   setLanguage(language: string): void
   language(): string
@@ -203,6 +204,7 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
       presenter.redraw()
     },
     setStatus: presenter.setStatus,
+    status: presenter.status,
     setLanguage(next) {
       language = texts.choose([next])
       presenter.redraw()

@@ -19,6 +19,9 @@ import {
   TERMINAL_ID,
 } from './documents.js'
 
+/** The key set of a certified module: its own initial key, under the same base key, so that the host knows it too. */
+export const MODULE_KEYS = 'module'
+
 /** What the surroundings of a terminal are started with. */
 export interface Surroundings {
   readonly ca: string
@@ -73,25 +76,7 @@ export async function personalise({
   acquirerPort,
   hostMs,
 }: Personalisation): Promise<void> {
-  mkdirSync(secureDir, { recursive: true, mode: 0o700 })
-  const passphrase = kept(join(secureDir, 'passphrase'), () => randomHex(32))
-  if (!existsSync(join(secureDir, 'keys', `${ACQUIRER_KEYS}.sealed`))) {
-    // A new id each time: under an old one the serial numbers would start again, and the acquirer refuses repeats.
-    const ikid = systemRandom(8)
-    const store = await openFileKeyStore({
-      folder: join(secureDir, 'keys'),
-      passphrase: Buffer.from(passphrase, 'utf8'),
-      random: systemRandom,
-    })
-    await loadInitialKey(
-      store,
-      ACQUIRER_KEYS,
-      { ikid, key: deriveInitialKey(fromHex(surroundings.bdk), ikid) },
-      systemRandom,
-    )
-    store.close()
-  }
-
+  await giveKeys(secureDir, ACQUIRER_KEYS, surroundings.bdk)
   const signer = documentSigner(join(dev, 'signer'))
   writeFileSync(join(secureDir, 'document-root.pem'), signer.publicPem)
   const acquirers: AcquirersDocument = {
@@ -118,6 +103,35 @@ export async function personalise({
   signer.write(secureDir, 'merchant', version, MERCHANT)
   signer.write(secureDir, 'operators', version, await operators())
   signer.write(secureDir, 'emv', version, emvTables(ensureIssuerKeys(surroundings.issuerKeys).caPublicKeys))
+}
+
+/** Gives a folder a key store with one initial key and its passphrase, once. */
+async function giveKeys(folder: string, set: string, bdk: string): Promise<void> {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const passphrase = kept(join(folder, 'passphrase'), () => randomHex(32))
+  if (existsSync(join(folder, 'keys', `${set}.sealed`))) return
+  // A new id each time: under an old one the serial numbers would start again, and the acquirer refuses repeats.
+  const ikid = systemRandom(8)
+  const store = await openFileKeyStore({
+    folder: join(folder, 'keys'),
+    passphrase: Buffer.from(passphrase, 'utf8'),
+    random: systemRandom,
+  })
+  await loadInitialKey(store, set, { ikid, key: deriveInitialKey(fromHex(bdk), ikid) }, systemRandom)
+  store.close()
+}
+
+/** Gives a simulated certified module its keys (once) and the EMV tables. */
+export async function personaliseModule(
+  moduleDir: string,
+  dev: string,
+  surroundings: Surroundings,
+): Promise<void> {
+  await giveKeys(moduleDir, MODULE_KEYS, surroundings.bdk)
+  const signer = documentSigner(join(dev, 'signer'))
+  writeFileSync(join(moduleDir, 'document-root.pem'), signer.publicPem)
+  const tables = emvTables(ensureIssuerKeys(surroundings.issuerKeys).caPublicKeys)
+  signer.write(moduleDir, 'emv', Math.floor(Date.now() / 1000), tables)
 }
 
 /** Gives the open world its transport identity, the one key that it has, and the authority of its broker. */

@@ -8,6 +8,8 @@ export interface Layout {
   readonly data: string
   /** The secure world's: keys, journal, documents. */
   readonly secure: string
+  /** A simulated certified module's: keys, documents. */
+  readonly module: string
   /** The open world's: transport identity, outbox, apps' storage. */
   readonly open: string
   /** What stands outside the terminal: acquirer, cloud, issuer, authorities. */
@@ -18,6 +20,7 @@ export interface Layout {
   readonly secureHardware: string
   readonly openHardware: string
   readonly bridge: string
+  readonly moduleSocket: string
 }
 
 /** Makes the folders of a terminal under `data`, each closed to whom it does not concern. */
@@ -27,6 +30,7 @@ export function layOut(data: string, isolation: Isolation): Layout {
   const layout: Layout = {
     data: at,
     secure: join(at, 'secure'),
+    module: join(at, 'module'),
     open: join(at, 'open'),
     dev: join(at, 'dev'),
     logs: join(at, 'logs'),
@@ -34,6 +38,7 @@ export function layOut(data: string, isolation: Isolation): Layout {
     secureHardware: join(run, 'secure', 'hardware.sock'),
     openHardware: join(run, 'open', 'hardware.sock'),
     bridge: join(run, 'bridge', 'bridge.sock'),
+    moduleSocket: join(run, 'secure', 'module.sock'),
   }
   mkdirSync(at, { recursive: true })
   mkdirSync(layout.dev, { recursive: true, mode: 0o700 })

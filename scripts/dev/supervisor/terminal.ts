@@ -1,14 +1,21 @@
 // A development terminal: acquirer, cloud, hardware and the two worlds, started in order and watched.
-import { rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../../../hal/base/package-root.js'
+import { parseBoard } from '../../../hal/board.js'
 import type { OpenConfig } from '../../../runtime/open/open-config.js'
 import type { SecureConfig } from '../../../runtime/secure/secure-config.js'
 import type { AcquirerConfig } from '../acquirer/config.js'
 import type { CloudConfig } from '../cloud/config.js'
 import { MERCHANT_ID, TERMINAL_ID } from '../factory/documents.js'
-import { giveTransportIdentity, personalise, prepareSurroundings } from '../factory/factory.js'
+import {
+  giveTransportIdentity,
+  personalise,
+  personaliseModule,
+  prepareSurroundings,
+} from '../factory/factory.js'
 import type { HandheldConfig } from '../handheld/main.js'
+import type { ModuleConfig } from '../module/main.js'
 import { detectIsolation, type Isolation } from './isolation.js'
 import { giveTo, type Layout, layOut } from './layout.js'
 import { type ProcessState, type Supervised, supervise } from './supervised.js'
@@ -132,6 +139,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       dist('runtime/secure/boot.js'),
       secureFile,
     ])
+    const module = await certifiedModule()
     const openLine = isolation.wrap('open', process.execPath, [dist('runtime/open/boot.js'), openFile])
     const secure = make('secure', secureLine.command, secureLine.args, { restart: true })
     const open = make('open', openLine.command, openLine.args, { restart: true })
@@ -144,7 +152,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
     }
     function cutPower(): Promise<void> {
       return oneAtATime(async () => {
-        await Promise.all([secure.cut(), open.cut()])
+        await Promise.all([secure.cut(), open.cut(), module?.cut()])
         handheld?.send({ powered: false })
       })
     }
@@ -152,6 +160,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       return oneAtATime(async () => {
         if (secure.state() !== 'stopped') return
         handheld?.send({ powered: true })
+        await module?.start()
         await secure.start()
         await open.start()
       })
@@ -171,6 +180,28 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       stop,
     }
 
+    /** The board's certified module, simulated: a world of its own beside the secure one, with that one's rights. */
+    async function certifiedModule(): Promise<Supervised | undefined> {
+      const board: unknown = JSON.parse(
+        readFileSync(join(packageRoot, 'hal', 'boards', `${options.board}.json`), 'utf8'),
+      )
+      const params = { module: layout.moduleSocket }
+      if (parseBoard(board, [], { params }).profile.certifiedModule === undefined) return undefined
+      await personaliseModule(layout.module, dev, surroundings)
+      const config: ModuleConfig = {
+        profile: 'development',
+        socket: layout.moduleSocket,
+        socketMode: 0o600,
+        hardwareSocket: layout.secureHardware,
+        board: options.board,
+        dataDir: layout.module,
+        logLevel: options.logLevel,
+      }
+      const file = configFile('config', config, layout.module)
+      giveTo('secure', layout.module, isolation)
+      const line = isolation.wrap('secure', process.execPath, [dist('scripts/dev/module/main.js'), file])
+      return make('module', line.command, line.args, { restart: true })
+    }
     function acquirerConfig(): AcquirerConfig {
       return {
         listen: { host: '127.0.0.1', port: 0 },
@@ -219,6 +250,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
         board: options.board,
         boardParams: {
           hardware: layout.secureHardware,
+          module: layout.moduleSocket,
           secureElement: join(layout.secure, 'secure-element'),
         },
         passphraseFile: join(layout.secure, 'passphrase'),
