@@ -6,8 +6,10 @@ import type { CardPrompts } from '../card-transaction.js'
 import { checkAtr } from './atr.js'
 import { type CardEnd, ends } from './card-end.js'
 
-/** A mute card may be wiped or turned round this often before the payment ends. */
-const MAX_ATTEMPTS = 3
+/** A card may be mute this often, wiped and turned round in between, before the payment ends. */
+const MAX_MUTE = 3
+/** And be put in this often altogether: a slot that bounces for ever is no card. */
+const MAX_INSERTIONS = 20
 
 /** Asks for the card until one answers to reset, the person cancels, time is over, or three were mute. */
 export async function awaitCard(
@@ -16,7 +18,8 @@ export async function awaitCard(
   amount: Money,
   signal: AbortSignal,
 ): Promise<ChipCardSession | CardEnd> {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+  let mute = 0
+  for (let insertion = 0; insertion < MAX_INSERTIONS; insertion++) {
     const waited = await waitForInsertion(reader, prompts, amount, signal)
     if (waited) return waited
     prompts.busy('reading')
@@ -31,7 +34,8 @@ export async function awaitCard(
       case 'removed':
         continue
     }
-    if (attempt + 1 < MAX_ATTEMPTS) await promptUntilRemoved(reader, prompts, signal)
+    if (++mute === MAX_MUTE) break
+    await promptUntilRemoved(reader, prompts, signal)
   }
   return ends('mute', 'no chip that answers to reset as EMV asks')
 }
@@ -57,8 +61,8 @@ async function promptUntilRemoved(
 ): Promise<void> {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
-  const prompt = prompts.cardUnreadable(both).then(() => reader.waitForRemoval(both))
-  await raceAndStop([reader.waitForRemoval(both), prompt], over)
+  const removal = reader.waitForRemoval(both)
+  await raceAndStop([removal, prompts.cardUnreadable(both).then(() => removal)], over)
 }
 
 /** The first to settle decides; the others are aborted and waited for, so that nothing of them comes later. */

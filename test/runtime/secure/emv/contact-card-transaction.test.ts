@@ -398,7 +398,10 @@ t.test('nobody, somebody who cancels, a mute card, a card put in again', async (
   const mute = world({ power: ['mute', 'mute', 'mute', 'mute'] })
   t.match(await mute.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'mute' })
   t.same(mute.shown, ['reading', 'unreadable', 'reading', 'unreadable', 'reading'])
-  const again = world({ steps: [...SELECTED, ...read(), first('80')], power: ['removed'] })
+  const again = world({
+    steps: [...SELECTED, ...read(), first('80')],
+    power: ['removed', 'removed', 'removed', 'mute'],
+  })
   t.match(await again.transaction.start(REQUEST, never()), { kind: 'online' })
 })
 
