@@ -10,6 +10,7 @@ import {
   putCharacter,
   resetMemory,
 } from './escpos-commands.js'
+import { BUFFER_CLEARED, RealTimeListener, statusByte } from './escpos-real-time.js'
 import { DEFAULT_STYLE, type GlyphSource, Typesetter } from './escpos-typesetter.js'
 
 export const PRINTER_FAULTS = [
@@ -60,7 +61,7 @@ export class EscposMachine {
   #used = 0
   #rowsLeft: number
   #paper: Uint8Array[] = []
-  #realTime: number[] = []
+  readonly #realTime = new RealTimeListener()
   #freeAtMs = 0
   #wake: (() => void) | undefined
   #closed = false
@@ -168,42 +169,31 @@ export class EscposMachine {
     return this.#paperOut || has('coverOpen') || has('headHot') || has('jam') || has('silent')
   }
 
-  /** Answers of DLE EOT n. Reference, tables of n = 1 to 4. */
-  #statusByte(n: number): number {
-    const has = (fault: PrinterFault) => this.#faults.has(fault)
-    const fixed = 0x12
-    if (n === 1) return fixed | (this.#stopped ? 0x08 : 0)
-    if (n === 2) {
-      return (
-        fixed |
-        (has('coverOpen') ? 0x04 : 0) |
-        (this.#paperOut ? 0x20 : 0) |
-        (has('headHot') || has('jam') ? 0x40 : 0)
-      )
-    }
-    if (n === 3) return fixed | (has('jam') ? 0x08 : 0) | (has('headHot') ? 0x40 : 0)
-    return fixed | (this.#paperLow ? 0x0c : 0) | (this.#paperOut ? 0x60 : 0)
-  }
-
-  /** Real-time commands act when they arrive, even out of the middle of a picture. Reference, DLE EOT, notes. */
+  /** Real-time commands act when they arrive. True where the byte ended one that cleared the buffer. */
   #clearedBy(byte: number): boolean {
-    const seen = this.#realTime
-    seen.push(byte)
-    if (seen.length > 10) seen.shift()
-    const at = (back: number) => seen[seen.length - back]
-    if (at(3) === 0x10 && at(2) === 0x04 && byte >= 1 && byte <= 4) {
-      this.#emit({ type: 'transmit', bytes: Uint8Array.of(this.#statusByte(byte)) })
+    const heard = this.#realTime.heard(byte)
+    if (heard === undefined) return false
+    if (heard === 'clear') {
+      this.#clear()
+      this.#emit({ type: 'transmit', bytes: BUFFER_CLEARED })
+      return true
     }
-    // DLE DC4 8 1 3 20 1 6 2 8: clear the buffers, answered by 37 25 00.
-    if (seen.length < 10 || seen.some((value, i) => value !== CLEAR_BUFFER[i])) return false
-    this.#clear()
-    this.#emit({ type: 'transmit', bytes: Uint8Array.of(0x37, 0x25, 0x00) })
-    return true
+    const has = (fault: PrinterFault) => this.#faults.has(fault)
+    const answer = statusByte(heard, {
+      coverOpen: has('coverOpen'),
+      headHot: has('headHot'),
+      jam: has('jam'),
+      paperOut: this.#paperOut,
+      paperLow: this.#paperLow,
+      stopped: this.#stopped,
+    })
+    this.#emit({ type: 'transmit', bytes: Uint8Array.of(answer) })
+    return false
   }
 
   #clear(): void {
     this.#used = 0
-    this.#realTime = []
+    this.#realTime.forget()
     this.#raster = undefined
     this.#memory.actions.length = 0
     this.#memory.typesetter.clear()
@@ -347,5 +337,3 @@ export class EscposMachine {
     if (waitMs > 0) await this.#clock.sleep(waitMs)
   }
 }
-
-const CLEAR_BUFFER = [0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8]

@@ -5,19 +5,16 @@ import { createDeviceBase, deviceError } from '../../device-base.js'
 import type { PcscBinding, PcscReader } from './pcsc-binding.js'
 import { pcscFailure, STATE } from './pcsc-codes.js'
 import { pcscSession } from './pcsc-session.js'
+import { watchReaders } from './pcsc-watch.js'
 
 export interface PcscReaderOptions {
   /** Part of the reader's name, in any case; without it the first reader is taken. */
   readonly reader?: string
 }
 
-const FIRST_PAUSE_MS = 100
-const LONGEST_PAUSE_MS = 2000
 /** How long a call that nobody waits for any more may keep the reader before a new power-on is refused. */
 const HELD_MS = 2000
 const ATR_MS = 1000
-/** The daemon lists its readers right after the watch begins. */
-const LIST_MS = 300
 
 /** What is in the slot now: one of these for each time a card is put in. */
 interface Card {
@@ -42,10 +39,6 @@ export async function openPcscReader(
     driver,
     'empty',
   )
-  const readers = new Set<PcscReader>()
-  /** Readers whose state was told at least once: only their watch can be cancelled without blocking the process. */
-  const watched = new Set<PcscReader>()
-  let current: PcscReader | undefined
   let card: Card | undefined
   let counter: number | undefined
   let session: AbortController | undefined
@@ -66,9 +59,6 @@ export async function openPcscReader(
         resolve()
       })
     })
-  const matches = ({ name }: PcscReader) =>
-    options.reader === undefined || name.toLowerCase().includes(options.reader.toLowerCase())
-
   function noCard(): void {
     const before = card
     card = undefined
@@ -76,27 +66,12 @@ export async function openPcscReader(
   }
 
   function lose(detail: string): void {
-    current = undefined
     counter = undefined
     lost.abort(deviceError('DEVICE_LOST', detail, { device: id }))
     lost = new AbortController()
     noCard()
     base.update({ presence: 'lost', state: 'empty', detail })
     wake()
-  }
-
-  /** Takes a reader of the wanted name, where none is in use. */
-  function choose(): void {
-    if (current !== undefined || base.closing.aborted) return
-    current = [...readers].filter(matches).sort((a, b) => (a.name < b.name ? -1 : 1))[0]
-    if (current !== undefined) return
-    const names = [...readers].map(({ name }) => name).join(', ') || 'none'
-    base.update({
-      presence: 'lost',
-      detail: options.reader
-        ? `no reader is called "${options.reader}"; attached: ${names}`
-        : 'no PC/SC reader is attached',
-    })
   }
 
   /** The count tells of a card that was out for less time than the daemon takes to look. */
@@ -111,8 +86,7 @@ export async function openPcscReader(
     return { kind: 'mute' }
   }
 
-  function onState(reader: PcscReader, bits: number, atr: Uint8Array): void {
-    if (reader !== current) return
+  function onState(bits: number, atr: Uint8Array): void {
     if (bits & (STATE.unknown | STATE.unavailable)) return
     const events = bits >>> 16
     const present = (bits & STATE.present) !== 0
@@ -133,75 +107,6 @@ export async function openPcscReader(
       detail: undefined,
     })
     wake()
-  }
-
-  /** One life of the daemon: watches until it goes or the device closes. */
-  async function watch(looked: () => void): Promise<void> {
-    await binding.probe()
-    let failed: (reason: string) => void = () => undefined
-    const over = new Promise<string>((resolve) => {
-      failed = resolve
-    })
-    const stop = binding.watch({
-      reader(reader) {
-        readers.add(reader)
-        if (matches(reader)) choose()
-      },
-      state(reader, bits, atr) {
-        watched.add(reader)
-        onState(reader, bits, atr)
-        if (reader === current) looked()
-      },
-      readerGone(reader) {
-        readers.delete(reader)
-        watched.delete(reader)
-        if (reader !== current) return
-        lose(`${reader.name} was unplugged`)
-        choose()
-      },
-      failed,
-    })
-    // A daemon without readers says nothing: the status must.
-    void clock.sleep(LIST_MS, base.closing).then(
-      () => {
-        choose()
-        if (current === undefined) looked()
-      },
-      () => undefined,
-    )
-    const onClosing = () => failed('closed')
-    base.closing.addEventListener('abort', onClosing, { once: true })
-    const reason = await over
-    base.closing.removeEventListener('abort', onClosing)
-    if (reason === 'closed') {
-      const reader = current
-      if (session !== undefined && reader !== undefined)
-        hold(held.then(() => reader.disconnect()).catch(() => undefined))
-      session = undefined
-      await settle(HELD_MS)
-      const until = clock.monotonicMs() + ATR_MS
-      while (watched.size < readers.size && clock.monotonicMs() < until) await clock.sleep(10)
-      for (const reader of watched) reader.close()
-    }
-    readers.clear()
-    watched.clear()
-    stop()
-    if (reason !== 'closed') lose(reason)
-  }
-
-  async function keepWatching(looked: () => void): Promise<void> {
-    let pauseMs = FIRST_PAUSE_MS
-    while (!base.closing.aborted) {
-      try {
-        await watch(looked)
-        pauseMs = FIRST_PAUSE_MS
-      } catch (error) {
-        if (base.device.status().detail !== (error as Error).message) lose((error as Error).message)
-      }
-      looked()
-      await clock.sleep(pauseMs, base.closing).catch(() => undefined)
-      pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2)
-    }
   }
 
   /** Waits for calls that nobody waits for any more. True where the reader is free. */
@@ -270,7 +175,7 @@ export async function openPcscReader(
       hold,
       async released() {
         if (session === own) session = undefined
-        if (current !== reader) return
+        if (watch.current() !== reader) return
         // Once what is under way has ended; the reader stays held until the card is off.
         const off = held.then(() => reader.disconnect()).catch(() => undefined)
         hold(off)
@@ -290,7 +195,7 @@ export async function openPcscReader(
     return base.operation({ signal, lane: 'powerOn' }, async (own): Promise<PowerOnOutcome> => {
       if (session !== undefined)
         throw deviceError('DEVICE_BUSY', 'the card is powered already', { device: id })
-      const reader = current
+      const reader = watch.current()
       if (reader === undefined || card === undefined) return { kind: 'removed' }
       if (card.mute) return { kind: 'mute' }
       if (!(await settle(HELD_MS)))
@@ -318,14 +223,17 @@ export async function openPcscReader(
     })
   }
 
-  await new Promise<void>((resolve) => {
-    const bound = setTimeout(resolve, ATR_MS)
-    const running = keepWatching(() => {
-      clearTimeout(bound)
-      resolve()
-    })
-    base.onClose(() => running)
+  const watch = watchReaders(binding, options.reader, clock, base.closing, {
+    state: (_reader, bits, atr) => onState(bits, atr),
+    missing: lose,
+    async beforeClose(reader) {
+      if (session !== undefined) hold(held.then(() => reader.disconnect()).catch(() => undefined))
+      session = undefined
+      await settle(HELD_MS)
+    },
   })
+  base.onClose(() => watch.over)
+  await watch.firstLook
   return {
     ...base.device,
     capabilities: { protocols: ['T=0', 'T=1'], exposesGetResponse: true },

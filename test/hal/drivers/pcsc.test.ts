@@ -111,6 +111,20 @@ t.test('a reader that is unplugged leaves to another of the name, and comes back
   await device.close()
 })
 
+t.test('a reader that was there all along takes over at once', async (t) => {
+  const daemon = fakeDaemon()
+  const opening = openPcscReader('pcsc', daemon.binding, {}, testContext('chip'))
+  await eventually('watched', daemon.watched)
+  const [first, second] = [fakeReader('A'), fakeReader('B')]
+  daemon.attach(first.reader, STATE.empty)
+  daemon.attach(second.reader, STATE.present, ATR)
+  const device = await opening
+  t.match(device.status(), { presence: 'ready', state: 'empty' })
+  daemon.detach(first.reader)
+  t.match(device.status(), { presence: 'ready', state: 'present' }, 'nothing new had to be told')
+  await device.close()
+})
+
 t.test('a card from before the start is powered off and on: a cold reset', async (t) => {
   const daemon = fakeDaemon()
   const opening = openPcscReader('pcsc', daemon.binding, {}, testContext('chip'))
