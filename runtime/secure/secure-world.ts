@@ -240,7 +240,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     },
   })
   screens.setLanguage(merchant.locale)
-  screens.setHome({ title: merchant.name, state: 'appsRestarting' })
+  screens.setHome({ title: merchant.name, state: 'starting' })
   followPower(board, screens)
 
   return {

@@ -249,6 +249,6 @@ function drawItem(pen: Pen, item: Item, row: Rect, digit: number, selected: bool
       { colour: faint },
     )
   pen.alt.push(
-    `${selected ? '> ' : ''}${digit} ${[item.label, item.detail, item.right].filter((part) => part !== undefined).join(' · ')}${item.mark === undefined ? '' : ` (${pen.text(`mark.${item.mark}`)})`}`,
+    `${selected ? '> ' : ''}${digit} ${[item.label, item.detail, item.right].filter((part) => part?.trim()).join(' · ')}${item.mark === undefined ? '' : ` (${pen.text(`mark.${item.mark}`)})`}`,
   )
 }
