@@ -79,12 +79,10 @@ export const Notice = Type.Object({ at: At, text: Text(300) }, closed)
 export type Notice = Static<typeof Notice>
 
 export const TENDERS = ['card', 'cash', 'qr'] as const
-export type Tender = (typeof TENDERS)[number]
 const TenderSchema = Type.Enum(TENDERS)
 
 /** The ways a stop can end; `undone` takes the last one back before the round is closed. */
 export const STATUSES = ['delivered', 'refused', 'notAtHome', 'partlyAccepted', 'undone'] as const
-export type ParcelStatusWord = (typeof STATUSES)[number]
 
 /** Why a parcel was refused. */
 export const REFUSAL_REASONS = ['damaged', 'wrongGoods', 'tooLate', 'noMoney', 'notOrdered', 'other'] as const

@@ -23,7 +23,7 @@ export async function servePage(
         .writeHead(status, {
           'content-type': type,
           'cache-control': 'no-store',
-          'content-security-policy': "default-src 'self'; frame-ancestors 'none'",
+          'content-security-policy': "default-src 'self'; img-src data:; frame-ancestors 'none'",
           'x-content-type-options': 'nosniff',
         })
         .end(body)

@@ -44,14 +44,14 @@ function parcelRow(parcel, index) {
   const card = paid?.card ? `${paid.card.label} ····${paid.card.last4}` : (paid?.tender ?? '')
   const doubt = paid && paid.tender === 'card' && !paid.confirmed ? 'not confirmed by the terminal yet' : ''
   return row(
-    cell(String(index + 1)),
-    cell(parcel.waybill),
+    cell(String(index + 1), 'aside'),
+    cell(parcel.waybill, 'whole'),
     cell(parcel.recipient, '', parcel.address.join(', ')),
     cell(parcel.due.minor === '0' ? 'nothing' : money(parcel.due), 'money'),
     cell(word, className, parcel.reason ? REASONS[parcel.reason] : ''),
-    cell(paid ? money(paid.amount) : '', 'money'),
-    cell(card, '', doubt),
-    cell(time(parcel.at)),
+    cell(paid ? money(paid.amount) : '', 'money aside'),
+    cell(card, 'aside', doubt),
+    cell(time(parcel.at), 'whole aside'),
   )
 }
 
@@ -95,9 +95,9 @@ function show(state) {
     ...handIns.map(({ round, handIn }) => {
       const line = document.createElement('p')
       const tenders = handIn.tenders.map(
-        ({ tender, count, amount }) => `${tender} ${count} × = ${money(amount)}`,
+        ({ tender, count, amount }) => `${count} by ${tender}, ${money(amount)}`,
       )
-      line.textContent = `${round}, courier ${handIn.operator}, ${time(handIn.at)}: ${tenders.join(', ') || 'nothing collected'}; the acquirer ${{ agrees: 'agrees', differs: 'differs', notCompared: 'was not asked' }[handIn.agreement]}. ${handIn.differences.join('; ')}`
+      line.textContent = `${round}, courier ${handIn.operator}, ${time(handIn.at)}: ${tenders.join(' and ') || 'nothing collected'}; the acquirer ${{ agrees: 'agrees', differs: 'differs', notCompared: 'was not asked' }[handIn.agreement]}. ${handIn.differences.join('; ')}`
       return line
     }),
   )
