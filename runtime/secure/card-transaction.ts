@@ -116,8 +116,11 @@ export type PinEntry =
 export interface CardPrompts {
   /** "Insert card" with the amount; stays until the next prompt. Resolves only if the person cancels or time is over. */
   presentCard(amount: Money, signal: AbortSignal): Promise<'cancelled' | 'timeout'>
-  /** Turn the card round, or wipe it: shown after a mute card. */
-  cardUnreadable(signal: AbortSignal): Promise<void>
+  /**
+   * Turn the card round, or wipe it: shown after a mute card, until it is taken out (abort). Resolves if the person
+   * gives up, lets time pass, or wants the same card tried again as it is.
+   */
+  cardUnreadable(signal: AbortSignal): Promise<'cancelled' | 'timeout' | 'acknowledged'>
   /** More than one application in common, in priority order. Resolves with the index, or undefined on cancel. */
   chooseApplication(labels: readonly string[], signal: AbortSignal): Promise<number | undefined>
   /** "Use <label>?" where the card asks for confirmation. */

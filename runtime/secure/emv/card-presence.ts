@@ -35,7 +35,8 @@ export async function awaitCard(
         continue
     }
     if (++mute === MAX_MUTE) break
-    await promptUntilRemoved(reader, prompts, signal)
+    const given = await promptUntilRemoved(reader, prompts, signal)
+    if (given) return given
   }
   return ends('mute', 'no chip that answers to reset as EMV asks')
 }
@@ -54,15 +55,16 @@ async function waitForInsertion(
   return raceAndStop([inserted, prompt], over)
 }
 
+/** Resolves with an end where the person gave up; else the card was taken out, or is to be tried again as it is. */
 async function promptUntilRemoved(
   reader: ChipCardReader,
   prompts: CardPrompts,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<CardEnd | undefined> {
   const over = new AbortController()
   const both = AbortSignal.any([signal, over.signal])
-  const removal = reader.waitForRemoval(both)
-  await raceAndStop([removal, prompts.cardUnreadable(both).then(() => removal)], over)
+  const removed = reader.waitForRemoval(both).then(() => undefined)
+  return raceAndStop([removed, explain(prompts, both)], over)
 }
 
 /** The first to settle decides; the others are aborted and waited for, so that nothing of them comes later. */
@@ -73,6 +75,18 @@ export async function raceAndStop<T>(runs: readonly Promise<T>[], over: AbortCon
     over.abort()
     await Promise.allSettled(runs)
   }
+}
+
+/** The picture goes by itself after some seconds; it comes back this often while the card stays in. */
+const MAX_EXPLANATIONS = 15
+
+async function explain(prompts: CardPrompts, signal: AbortSignal): Promise<CardEnd | undefined> {
+  for (let shown = 0; shown < MAX_EXPLANATIONS; shown++) {
+    const how = await prompts.cardUnreadable(signal)
+    if (how === 'cancelled') return ends('cancelled', 'unreadable card')
+    if (how === 'acknowledged' || signal.aborted) return undefined
+  }
+  return ends('mute', 'an unreadable card stayed in')
 }
 
 /** True for the rejection that our own abort brought about. */

@@ -107,7 +107,7 @@ export function createCardPrompts(deps: CardPromptsDependencies): ClosableCardPr
     },
     async cardUnreadable(signal) {
       show({ picture: 'unreadable', key: 'unreadable', tone: 'error', cancellable: true })
-      await until(UNREADABLE_MS, signal)
+      return await until(UNREADABLE_MS, signal)
     },
     async chooseApplication(labels, signal) {
       const result = await screens.ask(

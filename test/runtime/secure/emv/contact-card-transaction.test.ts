@@ -80,6 +80,7 @@ interface World {
   entries?: (PinEntry | 'wait')[]
   power?: PowerOnOutcome['kind'][]
   presented?: 'cancelled' | 'timeout'
+  unreadable?: 'cancelled' | 'timeout' | 'acknowledged'
   choice?: number | undefined
   lastAmount?: bigint
 }
@@ -102,21 +103,27 @@ function world(given: World) {
     out = resolve
   })
   let released = 0
+  let powered = false
   const session: ChipCardSession = { ...card.session, release: async () => void released++ }
   const power = [...(given.power ?? [])]
   const reader = {
     waitForCard: (signal?: AbortSignal) => (given.presented ? whenAborted(signal) : Promise.resolve()),
     waitForRemoval: (signal?: AbortSignal) =>
-      power.length > 0 ? Promise.resolve() : Promise.race([gone, whenAborted(signal)]),
+      // A card that does not answer is taken out at once, unless somebody decides otherwise.
+      powered || given.unreadable ? Promise.race([gone, whenAborted(signal)]) : Promise.resolve(),
     powerOn: async (): Promise<PowerOnOutcome> => {
       const kind = power.shift() ?? 'session'
+      powered = kind === 'session'
       return kind === 'session' ? { kind, session } : { kind }
     },
   } as unknown as ChipCardReader
   const prompts: CardPrompts = {
     presentCard: (_amount, signal) =>
       given.presented ? Promise.resolve(given.presented) : whenAborted(signal),
-    cardUnreadable: async () => void shown.push('unreadable'),
+    cardUnreadable: async () => {
+      shown.push('unreadable')
+      return given.unreadable ?? 'acknowledged'
+    },
     chooseApplication: async (labels) => {
       shown.push(labels.join('/'))
       return given.choice
@@ -398,6 +405,11 @@ t.test('nobody, somebody who cancels, a mute card, a card put in again', async (
   const mute = world({ power: ['mute', 'mute', 'mute', 'mute'] })
   t.match(await mute.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'mute' })
   t.same(mute.shown, ['reading', 'unreadable', 'reading', 'unreadable', 'reading'])
+  const left = world({ power: ['mute'], unreadable: 'cancelled' })
+  t.match(await left.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'cancelled' })
+  const forgotten = world({ power: ['mute'], unreadable: 'timeout' })
+  t.match(await forgotten.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'mute' })
+  t.equal(forgotten.shown.length, 16)
   const again = world({
     steps: [...SELECTED, ...read(), first('80')],
     power: ['removed', 'removed', 'removed', 'mute'],

@@ -280,7 +280,7 @@ export const OWNER = { app: 'courier', name: 'Courier' }
 export const prompts: CardPrompts & { close(): void } = {
   close() {},
   presentCard: async () => 'timeout',
-  cardUnreadable: async () => undefined,
+  cardUnreadable: async () => 'acknowledged',
   chooseApplication: async () => 0,
   confirmApplication: async () => true,
   enterPin: async () => ({ kind: 'bypassed' }),
