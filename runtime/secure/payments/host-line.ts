@@ -163,6 +163,7 @@ export function createHostLine(
     async exchange({ build, judge, beforeSend, fresh }, signal) {
       let used: LineSession
       let bytes: Uint8Array
+      const kept = session
       try {
         used = await connect(fresh, signal)
         bytes = frame(tpdu, await build())
@@ -182,7 +183,9 @@ export function createHostLine(
       }
       used.stream.write(bytes)
       const result = await receive(used, judge, signal)
-      linger(used)
+      // A line that was kept and brought no answer may have died unnoticed: the next try takes a new one.
+      if (used === kept && result.kind === 'unknown') close()
+      else linger(used)
       return result
     },
   }

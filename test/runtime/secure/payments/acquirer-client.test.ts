@@ -299,7 +299,12 @@ t.test(
       const [line] = lines(amount)
       t.match(line?.state, amount === '9971' ? /declined|reversedUnseen/ : 'reversed', name)
     }
-    t.match(strays[0], { mti: '0210' })
+    t.match(await service.collect(request('key-9979', '9979'), OWNER), { outcome: 'reversing' })
+  await until('the reversal is not answered', () => journal.payment('key-9979')?.reversal?.failures === 1)
+  service.roadChanged()
+  await until('reversed by the repeat', () => service.status('key-9979').outcome === 'reversed')
+  t.match(journal.payment('key-9979'), { reversal: { attempts: 2 } })
+  t.match(strays[0], { mti: '0210' })
     const late = journal.list(20).filter(({ lateAnswers }) => lateAnswers !== undefined)
     t.match(late, [{ key: 'key-9972', state: 'REVERSED', lateAnswers: 1 }], 'recorded, and nothing changed')
     const twice = await service.collect(request('key-9974', '9974'), OWNER)
