@@ -27,6 +27,7 @@ import { recordStray } from './payments/late-answers.js'
 import { MerchantDocument, readMerchantDocument } from './payments/merchant-document.js'
 import { createPaymentService } from './payments/payment-service.js'
 import { createBridgePipes } from './payments/roads/bridge-pipe.js'
+import { clientIdentity } from './payments/roads/client-identity.js'
 import { createTlsRoad } from './payments/roads/tls-road.js'
 import { createPinEntry } from './pin/pin-entry.js'
 import { type ClosableCardPrompts, closingWhenFinished, createCardPrompts } from './screens/card-prompts.js'
@@ -113,6 +114,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
       carrier: (signal) => pipes.open(entry.host, entry.port, signal),
       serverName: entry.tls.serverName,
       ca: entry.tls.ca,
+      ...clientIdentity(entry, config.dataDir),
       connectMs: connectTimeoutMs(entry),
     }),
     keys,

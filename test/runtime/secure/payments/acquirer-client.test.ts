@@ -1,6 +1,6 @@
 // Payments to the real development acquirer: ISO 8583 with real MACs, PIN blocks and card data, over TLS, over the
 // bridge's pipes, through the open world's sockets; every way an answer can go wrong, and the ledger's word at the end.
-import { readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -24,6 +24,7 @@ import { openJournal } from '../../../../runtime/secure/payments/journal.js'
 import { recordStray } from '../../../../runtime/secure/payments/late-answers.js'
 import { createPaymentService } from '../../../../runtime/secure/payments/payment-service.js'
 import { createBridgePipes } from '../../../../runtime/secure/payments/roads/bridge-pipe.js'
+import { clientIdentity } from '../../../../runtime/secure/payments/roads/client-identity.js'
 import { createTlsRoad } from '../../../../runtime/secure/payments/roads/tls-road.js'
 import { loadTexts } from '../../../../runtime/secure/texts.js'
 import { createAcquirerHost } from '../../../../scripts/dev/acquirer/acquirer-host.js'
@@ -52,6 +53,8 @@ const authority = developmentAuthority(join(dir, 'tls'))
 const server = authority.issue('acquirer', 'acquirer', 'server')
 const client = authority.issue('terminal', 'terminal', 'client')
 const pem = (file: string) => readFileSync(file, 'utf8')
+mkdirSync(join(dir, 'acquirers'))
+copyFileSync(client.key, join(dir, 'acquirers', 'dev.key'))
 
 const ledger = openLedger(join(dir, 'ledger.db'))
 const listening = await startAcquirerServer({
@@ -72,8 +75,8 @@ const listening = await startAcquirerServer({
     },
     ledger,
     rules: DEFAULT_RULES,
-    terminals: [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => ({
-      terminalId: `TERM000${n}`,
+    terminals: Array.from({ length: 20 }, (_, n) => ({
+      terminalId: `TERM00${String(n).padStart(2, '0')}`,
       merchantId: 'MERCHANT1',
     })),
     clock: systemClock,
@@ -97,7 +100,7 @@ const entry = (change: Record<string, unknown> = {}): AcquirerEntry =>
         tls: { serverName: 'localhost', ca: pem(authority.ca), clientCertificate: pem(client.cert) },
         tpdu: { destination: 1, source: 2 },
         nii: '001',
-        terminalId: `TERM000${++terminals}`,
+        terminalId: `TERM00${String(++terminals).padStart(2, '0')}`,
         merchantId: 'MERCHANT1',
         dialect: 'postern-dev',
         currency: 'EUR',
@@ -179,8 +182,7 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
       carrier: (signal): Promise<Duplex> => bridgePipes.open(own.host, own.port, signal),
       serverName: own.tls.serverName,
       ca: own.tls.ca,
-      clientCertificate: pem(client.cert),
-      clientKey: pem(client.key),
+      ...clientIdentity(own, dir),
       connectMs: 5000,
     }),
   })
@@ -300,11 +302,11 @@ t.test(
       t.match(line?.state, amount === '9971' ? /declined|reversedUnseen/ : 'reversed', name)
     }
     t.match(await service.collect(request('key-9979', '9979'), OWNER), { outcome: 'reversing' })
-  await until('the reversal is not answered', () => journal.payment('key-9979')?.reversal?.failures === 1)
-  service.roadChanged()
-  await until('reversed by the repeat', () => service.status('key-9979').outcome === 'reversed')
-  t.match(journal.payment('key-9979'), { reversal: { attempts: 2 } })
-  t.match(strays[0], { mti: '0210' })
+    await until('the reversal is not answered', () => journal.payment('key-9979')?.reversal?.failures === 1)
+    service.roadChanged()
+    await until('reversed by the repeat', () => service.status('key-9979').outcome === 'reversed')
+    t.match(journal.payment('key-9979'), { reversal: { attempts: 2 } })
+    t.match(strays[0], { mti: '0210' })
     const late = journal.list(20).filter(({ lateAnswers }) => lateAnswers !== undefined)
     t.match(late, [{ key: 'key-9972', state: 'REVERSED', lateAnswers: 1 }], 'recorded, and nothing changed')
     const twice = await service.collect(request('key-9974', '9974'), OWNER)
@@ -362,6 +364,21 @@ t.test('whom the terminal does not trust, or cannot reach, gets no byte of a pay
   }
   t.strictSame(lines('700'), [])
 })
+
+t.test(
+  'an acquirer that asks for a certificate: without one nothing is booked, and without its key no road is made',
+  async (t) => {
+    const tls = { serverName: 'localhost', ca: pem(authority.ca) }
+    const { service, journal } = await terminal(t, t.testdir(), entry({ tls }))
+    const view = await service.collect(request('key-0001', '650'), OWNER)
+    // With TLS 1.3 the refusal comes after the handshake: the sale counts as sent, and is owed back.
+    t.match(view, { outcome: /^(reversing|needsNetwork)$/ })
+    t.match(journal.payment('key-0001')?.state, /^(REVERSAL_PENDING|CANCELLED)$/)
+    t.strictSame(lines('650'), [])
+    t.throws(() => clientIdentity(entry({ id: 'other' }), dir), { code: 'KEY_UNAVAILABLE' })
+    t.strictSame(clientIdentity(entry({ tls }), dir), {})
+  },
+)
 
 t.test('"original not found" is not final while the original may still arrive', async (t) => {
   const { service, journal } = await terminal(
