@@ -118,7 +118,9 @@ export function runApp(options: AppRunnerOptions): AppRunner {
     let kill: string | undefined
     const end = (reason: string, graceMs = 0) => {
       kill ??= reason
-      void process.terminate(graceMs)
+      process
+        .terminate(graceMs)
+        .catch((error: unknown) => log.error('app.not-ended', { app, error: String(error) }))
     }
     const ready = new AbortController()
     const served = createHostService(manifest, session, services, {

@@ -129,7 +129,7 @@ export function startLink(options: LinkOptions): Link {
     lastSeq = 0
     const over = new AbortController()
     void session.closed.then(() => over.abort())
-    await session.publish(topics.presence, presence(true), { retain: true }).catch(() => undefined)
+    session.publish(topics.presence, presence(true), { retain: true }).catch(() => undefined)
     fillWindow()
     while (!over.signal.aborted) {
       await clock.sleep(ackTimeoutMs / 4, over.signal).catch(() => undefined)
