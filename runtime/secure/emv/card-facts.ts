@@ -37,6 +37,9 @@ const DE55 = [
 /** What the advice or reversal after the second cryptogram says beside them. */
 const FINAL = [TAG.RESPONSE_CODE] as const
 
+/** Fourteen scripts' results: what the other objects leave of 255 bytes. */
+const MAX_SCRIPT_RESULTS = 70
+
 /** BER-TLV for DE55, at most 255 bytes of it from this terminal's objects. */
 export function buildDe55(data: TransactionData, final?: { scriptResults: Uint8Array }): Uint8Array {
   const parts: Uint8Array[] = []
@@ -44,7 +47,8 @@ export function buildDe55(data: TransactionData, final?: { scriptResults: Uint8A
     const value = data.get(tag)
     if (value) parts.push(encodeTlv(tag, value))
   }
-  if (final && final.scriptResults.length > 0) parts.push(encodeTlv(SCRIPT_RESULTS, final.scriptResults))
+  if (final && final.scriptResults.length > 0)
+    parts.push(encodeTlv(SCRIPT_RESULTS, final.scriptResults.subarray(0, MAX_SCRIPT_RESULTS)))
   return concat(...parts)
 }
 

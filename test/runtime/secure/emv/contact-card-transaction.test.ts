@@ -80,6 +80,9 @@ interface World {
   entries?: (PinEntry | 'wait')[]
   power?: PowerOnOutcome['kind'][]
   presented?: 'cancelled' | 'timeout'
+  beforeEntry?: (pull: () => void) => Promise<void>
+  releaseFails?: boolean
+  atr?: string
   unreadable?: 'cancelled' | 'timeout' | 'acknowledged'
   choice?: number | undefined
   lastAmount?: bigint
@@ -104,7 +107,14 @@ function world(given: World) {
   })
   let released = 0
   let powered = false
-  const session: ChipCardSession = { ...card.session, release: async () => void released++ }
+  const session: ChipCardSession = {
+    ...card.session,
+    atr: hex(given.atr ?? '3B600000'),
+    release: async () => {
+      released++
+      if (given.releaseFails) throw new PosternError('DEVICE_LOST', 'gone')
+    },
+  }
   const power = [...(given.power ?? [])]
   const reader = {
     waitForCard: (signal?: AbortSignal) => (given.presented ? whenAborted(signal) : Promise.resolve()),
@@ -137,6 +147,7 @@ function world(given: World) {
       const entry = given.entries?.shift() ?? { kind: 'cancelled' as const }
       if (entry === 'wait') return whenAborted(signal)
       if (entry.kind === 'entered') secrets.push(entry.digits)
+      await given.beforeEntry?.(out)
       return entry
     },
     preferLanguages: (codes) => void shown.push(codes.join()),
@@ -382,6 +393,42 @@ t.test('pulled while the PIN is typed: removed, and the prompt is taken down', a
   const start = w.transaction.start(REQUEST, never())
   setTimeout(w.pull, 20)
   t.match(await start, { kind: 'ended', reason: 'removed' })
+})
+
+t.test('pulled just as the PIN was entered: removed, and the digits are erased', async (t) => {
+  const w = world({
+    steps: [...SELECTED, ...read('0200')],
+    entries: [{ kind: 'entered', digits: ascii.encode('1234') }],
+    beforeEntry: async (pull) => {
+      pull()
+      await new Promise((resolve) => setImmediate(resolve))
+    },
+  })
+  t.match(await w.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'removed' })
+  t.ok(w.secrets.length === 1 && w.secrets[0]!.every((byte) => byte === 0))
+})
+
+t.test('a reader that is lost at the end changes nothing', async (t) => {
+  const w = world({ steps: [...SELECTED, ...read(), first('80')], releaseFails: true })
+  t.match(await w.transaction.start(REQUEST, never()), { kind: 'online' })
+  await w.transaction.finish({ approved: false })
+  t.notOk(w.shown.includes('remove false'))
+})
+
+t.test('a card that answers to reset unlike EMV is not read', async (t) => {
+  const w = world({ atr: '3C0000', power: ['session', 'session', 'session'] })
+  t.match(await w.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'mute' })
+  t.equal(w.released(), 3)
+})
+
+t.test('more script results than DE55 has room for are cut', async (t) => {
+  const script = hex(tlv('71', tlv('86', '841E000000')))
+  const steps: ScriptStep[] = Array.from({ length: 16 }, () => ['script', '84 1E 00 00 00', '9000'])
+  const w = world({ steps: [...SELECTED, ...read(), first('80'), ...steps, second('40', '30 30', TC)] })
+  await w.transaction.start(REQUEST, never())
+  const final = await w.transaction.hostAnswer({ ...APPROVED, scripts: Array(20).fill(script) }, never())
+  t.match(final, { kind: 'approved' })
+  t.ok((final as { de55: Uint8Array }).de55.length <= 255)
 })
 
 t.test('aborted by the caller: a typed fault, and finish still works', async (t) => {
