@@ -31,7 +31,12 @@ const START_MS = 5000
 export async function ptyPrinter(
   machine: EscposMachine,
   clock: Clock,
-  options: { readonly path: string; readonly baudRate: number },
+  options: {
+    readonly path: string
+    readonly baudRate: number
+    /** Listens in on what the driver sends. */
+    readonly heard?: (bytes: Uint8Array) => void
+  },
 ): Promise<PtyPrinter> {
   const { path, baudRate } = options
   let child: ChildProcess | undefined
@@ -48,6 +53,7 @@ export async function ptyPrinter(
     const back = pacedWire(clock, baudRate, (bytes) => void socat.stdin.write(bytes))
     socat.stdin.on('error', () => undefined)
     socat.stdout.on('data', (bytes: Buffer) => {
+      options.heard?.(new Uint8Array(bytes))
       // What does not fit the wire yet stays in the kernel, as with a UART.
       socat.stdout.pause()
       wire.write(new Uint8Array(bytes)).then(

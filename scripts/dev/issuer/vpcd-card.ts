@@ -11,6 +11,11 @@ const CONTROL = { powerOff: 0, powerOn: 1, reset: 2, getAtr: 4 } as const
 /** NOTE: vpcd takes an empty ATR for an empty slot; a mute card is shown by one that no reader can read. */
 const BROKEN_ATR = Uint8Array.of(0x00)
 
+/** A card that may take its time for a reset, as one behind a bus does. */
+export type ReaderCard = Pick<VirtualCard, 'transmit' | 'powerOff'> & {
+  powerOn(): Uint8Array | undefined | Promise<Uint8Array | undefined>
+}
+
 /** A card in the reader's slot. */
 export interface InsertedCard {
   /** Pulls it out; resolves once the connection is closed. Idempotent. */
@@ -27,7 +32,7 @@ function frame(message: Uint8Array): Uint8Array {
 }
 
 /** Serves vpcd's messages in their order; a card that stays silent is shown as a reader sees it: no data at all. */
-async function serve(socket: Socket, card: VirtualCard): Promise<void> {
+async function serve(socket: Socket, card: ReaderCard): Promise<void> {
   let atr: Uint8Array | undefined
   const reply = async (message: Uint8Array): Promise<Uint8Array | undefined> => {
     if (message.length !== 1) return (await card.transmit(message)) ?? new Uint8Array(0)
@@ -38,10 +43,10 @@ async function serve(socket: Socket, card: VirtualCard): Promise<void> {
         return undefined
       case CONTROL.powerOn:
       case CONTROL.reset:
-        atr = card.powerOn()
+        atr = await card.powerOn()
         return undefined
       case CONTROL.getAtr:
-        atr ??= card.powerOn()
+        atr ??= await card.powerOn()
         return atr ?? BROKEN_ATR
       default:
         return undefined
@@ -69,7 +74,7 @@ async function serve(socket: Socket, card: VirtualCard): Promise<void> {
  * @throws PosternError `DEVICE_LOST` where no reader listens within `timeoutMs`, default 5000.
  */
 export async function insertIntoVpcd(
-  card: VirtualCard,
+  card: ReaderCard,
   options: {
     readonly host?: string
     readonly port?: number
