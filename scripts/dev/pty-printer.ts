@@ -34,6 +34,8 @@ export async function ptyPrinter(
   options: {
     readonly path: string
     readonly baudRate: number
+    /** Owner of the device file, where it is not to be ours. */
+    readonly uid?: number
     /** Listens in on what the driver sends. */
     readonly heard?: (bytes: Uint8Array) => void
   },
@@ -45,9 +47,16 @@ export async function ptyPrinter(
   async function plug(): Promise<void> {
     if (child !== undefined) return
     rmSync(path, { force: true })
-    const socat = spawn('socat', [`PTY,raw,echo=0,link=${path}`, 'STDIO'], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-    })
+    const socat = spawn(
+      'socat',
+      [
+        `PTY,raw,echo=0,mode=600${options.uid === undefined ? '' : `,user=${options.uid}`},link=${path}`,
+        'STDIO',
+      ],
+      {
+        stdio: ['pipe', 'pipe', 'ignore'],
+      },
+    )
     child = socat
     const wire = pacedWire(clock, baudRate, (bytes) => machine.receive(bytes))
     const back = pacedWire(clock, baudRate, (bytes) => void socat.stdin.write(bytes))

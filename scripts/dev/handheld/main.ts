@@ -10,6 +10,7 @@ import { serveHardware } from '../../../hal/simulated/serve-hardware.js'
 import { checker } from '../../../runtime/api/contract.js'
 import { openDeck } from '../issuer/deck.js'
 import { createHandheld } from './handheld.js'
+import { joinRealStacks } from './real-stacks.js'
 import { type Surroundings, servePage } from './server.js'
 
 const closed = { additionalProperties: false } as const
@@ -29,6 +30,15 @@ const HandheldConfig = Type.Object(
     board: Type.String(),
     labels: Type.Array(Type.Object({ text: Type.String(), label: Type.String() }, closed)),
     missing: Type.Array(Type.String()),
+    /** Real stacks that take the place of the simulated reader and printer port. */
+    stacks: Type.Object(
+      {
+        slotSocket: Type.Optional(Type.String()),
+        printerPath: Type.Optional(Type.String()),
+        printerUid: Type.Optional(Type.Integer({ minimum: 0 })),
+      },
+      closed,
+    ),
   },
   closed,
 )
@@ -52,6 +62,7 @@ const handheld = createHandheld({
   onPower: (power) => process.send?.({ power }),
 })
 const surroundings: Surroundings = { worlds: {}, missing: config.missing, links: [], labels: config.labels }
+const leaveStacks = await joinRealStacks(handheld, config.stacks)
 const servers = [
   await serveHardware(handheld.hardware, config.secureSocket, 'secure', { mode: config.socketMode }),
   await serveHardware(handheld.hardware, config.openSocket, 'open', { mode: config.socketMode }),
@@ -67,6 +78,7 @@ async function end(): Promise<void> {
   page.server.closeAllConnections()
   page.server.close()
   await Promise.all(servers.map((server) => server.close()))
+  await leaveStacks()
   handheld.close()
   process.exit(0)
 }

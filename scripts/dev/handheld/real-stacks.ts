@@ -11,6 +11,8 @@ export interface RealStacks {
   readonly slotSocket?: string
   /** Where the printer's device file is to be. */
   readonly printerPath?: string
+  /** Whose it is to be; ours without. */
+  readonly printerUid?: number
 }
 
 /** pcscd looks at a slot every 400 ms: a card that is back sooner would never have been out. */
@@ -86,6 +88,7 @@ export async function joinRealStacks(handheld: Handheld, stacks: RealStacks): Pr
       : await ptyPrinter(handheld.machine, systemClock, {
           path: stacks.printerPath,
           baudRate: 115_200,
+          ...(stacks.printerUid === undefined ? {} : { uid: stacks.printerUid }),
           heard: handheld.paperText.receive,
         })
   return async () => {

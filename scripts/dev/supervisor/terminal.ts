@@ -18,6 +18,7 @@ import type { HandheldConfig } from '../handheld/main.js'
 import type { ModuleConfig } from '../module/main.js'
 import { detectIsolation, type Isolation } from './isolation.js'
 import { giveTo, type Layout, layOut } from './layout.js'
+import { type Stacks, startStacks } from './stacks.js'
 import { type ProcessState, type Supervised, supervise } from './supervised.js'
 
 export interface TerminalOptions {
@@ -61,6 +62,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
   const running: Supervised[] = []
   const states: Record<string, ProcessState> = {}
   let handheld: Supervised | undefined
+  let stacks: Stacks | undefined
 
   const configFile = (name: string, value: unknown, folder = dev) => {
     const path = join(folder, `${name}.json`)
@@ -71,7 +73,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
     name: string,
     command: string,
     args: readonly string[],
-    more: { restart: boolean; ipc?: boolean },
+    more: { restart: boolean; ipc?: boolean; env?: Readonly<Record<string, string>> },
   ) => {
     const made = supervise({ name, command, args, logPath: join(logs, `${name}.log`), ...more }, (state) => {
       if (states[name] === 'running' && state === 'waiting')
@@ -88,6 +90,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
   }
   const stop = async () => {
     for (const process of [...running].reverse()) await process.stop()
+    await stacks?.stop()
     rmSync(layout.run, { recursive: true, force: true })
   }
 
@@ -113,6 +116,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       { label: 'Parcels in the cloud', href: `http://127.0.0.1:${httpPort}/` },
       { label: "Acquirer's ledger", href: `http://127.0.0.1:${queryPort}/entries` },
     ]
+    stacks = await startStacks(options.board, layout, isolation)
     handheld = make(
       'handheld',
       process.execPath,
@@ -141,7 +145,10 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
     ])
     const module = await certifiedModule()
     const openLine = isolation.wrap('open', process.execPath, [dist('runtime/open/boot.js'), openFile])
-    const secure = make('secure', secureLine.command, secureLine.args, { restart: true })
+    const secure = make('secure', secureLine.command, secureLine.args, {
+      restart: true,
+      env: stacks.secureEnv,
+    })
     const open = make('open', openLine.command, openLine.args, { restart: true })
 
     let switching: Promise<unknown> = Promise.resolve()
@@ -239,6 +246,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
         labels: parcels.parcels.map(({ waybill, recipient }) => ({ text: waybill, label: recipient })),
         missing: [...isolation.missing],
         board: options.board,
+        stacks: stacks?.handheld ?? {},
       }
     }
     function secureConfig(): SecureConfig {
@@ -267,7 +275,10 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
         apps: ['courier'],
         hardwareSocket: layout.openHardware,
         board: options.board,
-        boardParams: { hardware: layout.openHardware },
+        boardParams: {
+          hardware: layout.openHardware,
+          ...(stacks?.printerPort === undefined ? {} : { printerPort: stacks.printerPort }),
+        },
         logLevel: options.logLevel,
       }
     }
