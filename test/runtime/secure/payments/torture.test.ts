@@ -21,7 +21,7 @@ import {
   until,
 } from './support.js'
 
-const SEEDS = 60
+const SEEDS = 40
 const ACTS = 14
 
 /** Numbers of a seed: mulberry32. */
