@@ -286,8 +286,10 @@ export async function completeTransaction(
   answer: HostAnswer,
 ): Promise<SecondResult | CardEnd> {
   if (answer.kind === 'unableToGoOnline') return completeWithoutIssuer(card, data, first)
-  if (answer.issuerAuthenticationData)
-    data.set(TAG.ISSUER_AUTHENTICATION_DATA, answer.issuerAuthenticationData)
+  // Tag 91 has 8 to 16 bytes (Book 3, annex A1); a host's anything else is as good as none.
+  const authenticationData = answer.issuerAuthenticationData
+  if (authenticationData && authenticationData.length >= 8 && authenticationData.length <= 16)
+    data.set(TAG.ISSUER_AUTHENTICATION_DATA, authenticationData)
   setResponseCode(data, answer.responseCode)
   const authentication = await issuerAuthentication(card, data)
   if (isEnd(authentication)) return authentication

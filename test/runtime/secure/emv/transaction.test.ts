@@ -218,6 +218,19 @@ t.test('a card that leaves between the failed signature and its AAC ends as remo
   t.match(first, { kind: 'end', reason: 'removed' })
 })
 
+t.test('issuer authentication data of a wrong length are not passed on', async (t) => {
+  const { first, data, card } = await run(
+    [FIRST('90', signed('80', PDOL_DATA + CDOL1_DATA)), SECOND('50', '3030', AAC)],
+    configuration({ online: ALL }),
+  )
+  if (first.kind !== 'first') throw new Error(first.rule)
+  await completeTransaction(card.channel, data, first, {
+    ...answered,
+    issuerAuthenticationData: new Uint8Array(300),
+  })
+  t.equal(data.get(TAG.ISSUER_AUTHENTICATION_DATA), undefined)
+})
+
 t.test('a card that leaves during a script of phase 71 ends before its cryptogram', async (t) => {
   const { first, data, card } = await run(
     [FIRST('90', signed('80', PDOL_DATA + CDOL1_DATA)), ['script', '84 1E 00 00 00', { kind: 'removed' }]],
