@@ -2,7 +2,16 @@
 // dependencies, as it runs in a clone that has nothing yet. Under a second when there is nothing to do.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -132,6 +141,10 @@ function runShown(what, command, args) {
 
 async function npmPackages() {
   if (compiled()) return
+  if (existsSync(join(root, 'node_modules')) && lstatSync(join(root, 'node_modules')).isSymbolicLink()) {
+    say('node_modules is a link to another checkout: it is used as it is.')
+    return
+  }
   say('Installing npm packages and compiling the native ones (about three minutes, once)')
   if (!(await runShown('npm ci', 'npm', ['ci', '--no-audit', '--no-fund'])))
     fail('npm ci failed: its last words are above.')

@@ -53,13 +53,6 @@ export function toBcd(digits: string, length = Math.ceil(digits.length / 2)): Ui
   return fromHex(digits.padStart(length * 2, '0'))
 }
 
-/** Unpacks format n. @throws PosternError `BYTES_INVALID` on a nibble above 9. */
-export function fromBcd(bytes: Uint8Array): string {
-  const hex = toHex(bytes)
-  if (!/^[0-9]*$/.test(hex)) throw new PosternError('BYTES_INVALID', 'not BCD')
-  return hex
-}
-
 /** ASCII text to bytes and back; bytes above 7F become `?`. */
 export const ascii = {
   encode: (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'latin1')),

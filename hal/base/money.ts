@@ -75,13 +75,6 @@ export function moneyToJson(value: Money): MoneyJson {
   return { minor: value.minor.toString(), currency: value.currency }
 }
 
-/** Sum of two amounts of one currency. @throws PosternError `MONEY_INVALID` when the currencies differ. */
-export function addMoney(a: Money, b: Money): Money {
-  if (a.currency !== b.currency)
-    throw new PosternError('MONEY_INVALID', `${a.currency} and ${b.currency} do not add up`)
-  return money(a.minor + b.minor, a.currency)
-}
-
 /** `12.50`: the decimal form without currency, by the currency's exponent (ISO 4217). */
 export function formatAmount(value: Money): string {
   const exponent = CURRENCIES[value.currency]!.exponent

@@ -183,7 +183,6 @@ const Profile = Type.Object(
 
 export type CardProfile = Static<typeof Profile>
 export type ApplicationProfile = Static<typeof Application>
-export type ScriptProfile = Static<typeof Script>
 export type ScriptCommandProfile = Static<typeof ScriptCommand>
 
 /** The cards that come with the house. */
