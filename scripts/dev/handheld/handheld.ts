@@ -148,6 +148,7 @@ export function createHandheld(options: HandheldOptions): Handheld {
     powered: () => powered,
     setPowered(on) {
       powered = on
+      if (!on) hardware.powerLoss()
     },
     cutArmed: () => power.armed(),
     screens: (after) => screens.filter((screen) => screen.sequence > after),

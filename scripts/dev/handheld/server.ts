@@ -1,7 +1,7 @@
 // The virtual handheld's page and control on loopback: static files, events out, actions in.
 import { createReadStream, existsSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { extname, join, normalize } from 'node:path'
+import { extname, join, normalize, sep } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { isPosternError } from '../../../hal/base/errors.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
@@ -10,6 +10,7 @@ import { PRINTER_FAULTS } from '../../../hal/simulated/escpos-machine.js'
 import { FAULTS } from '../../../hal/simulated/faults.js'
 import { checker } from '../../../runtime/api/contract.js'
 import { Action, CUT_MOMENTS } from './action.js'
+import { sorted } from './card-groups.js'
 import type { Handheld } from './handheld.js'
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -21,10 +22,14 @@ const TYPES: Readonly<Record<string, string>> = {
 const HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy':
-    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'",
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
 }
 const MAX_BODY = 16 * 1024
+/** Pages and players that watch at once. */
+const MAX_STREAMS = 16
+/** A watcher that lets so many bytes wait is gone, as a page in a sleeping tab. */
+const MAX_UNSENT = 8 * 1024 * 1024
 
 /** Facts that the supervisor tells: what runs, what protections are missing, where the books are. */
 export interface Surroundings {
@@ -48,7 +53,7 @@ export function stateOf(handheld: Handheld, surroundings: Surroundings) {
     lights: hardware.indicators.lights(),
     tone: hardware.indicators.sounding() ?? null,
     inserted: handheld.inserted() ?? null,
-    cards: handheld.cards.cards,
+    cards: sorted(handheld.cards.cards),
     keys: hardware.keypad.keys,
     network: hardware.network.online(),
     power: hardware.power.reading(),
@@ -98,8 +103,10 @@ export async function servePage(
   let paperSent = 0
   let pending = false
 
-  const send = (stream: ServerResponse, event: string, data: unknown) =>
+  const send = (stream: ServerResponse, event: string, data: unknown) => {
+    if (stream.writableLength > MAX_UNSENT) return void stream.destroy()
     stream.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
+  }
   const screenEvent = () => {
     const frame = handheld.hardware.display.frame()
     const raw = Buffer.from(frame.pixels.buffer, frame.pixels.byteOffset, frame.pixels.byteLength)
@@ -155,6 +162,7 @@ export async function servePage(
     if (fault !== undefined) return json(response, 400, { error: `no such action: ${fault}` })
     try {
       await handheld.act(action as Action)
+      if ('tear' in (action as Action)) for (const stream of streams) send(stream, 'tear', {})
       json(response, 200, {})
     } catch (error) {
       json(response, 400, { error: isPosternError(error) ? error.message : 'failed' })
@@ -163,10 +171,11 @@ export async function servePage(
     }
   }
 
-  function events(request: IncomingMessage, response: ServerResponse): void {
+  function events(response: ServerResponse): void {
+    if (streams.size >= MAX_STREAMS) return json(response, 503, { error: 'too many are watching' })
     response.writeHead(200, { ...HEADERS, 'content-type': 'text/event-stream' })
     streams.add(response)
-    request.on('close', () => streams.delete(response))
+    response.on('close', () => streams.delete(response))
     send(response, 'catalogue', catalogue)
     send(response, 'state', stateOf(handheld, surroundings))
     send(response, 'screen', screenEvent())
@@ -178,14 +187,16 @@ export async function servePage(
     const folder = join(packageRoot, 'scripts', 'dev', 'handheld', 'page')
     const target = normalize(join(folder, path === '/' ? 'index.html' : path))
     const type = TYPES[extname(target)]
-    if (!target.startsWith(folder) || type === undefined || !existsSync(target))
+    if (!target.startsWith(folder + sep) || type === undefined || !existsSync(target))
       return json(response, 404, { error: 'no such page' })
     response.writeHead(200, { ...HEADERS, 'content-type': type })
     createReadStream(target).pipe(response)
   }
 
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://localhost')
+    const address = `http://localhost${request.url ?? '/'}`
+    if (!URL.canParse(address)) return json(response, 400, { error: 'no such address' })
+    const url = new URL(address)
     const here = [`127.0.0.1:${actual()}`, `localhost:${actual()}`]
     if (!here.includes(request.headers.host ?? ''))
       return json(response, 403, { error: 'ask by 127.0.0.1 or localhost' })
@@ -194,7 +205,7 @@ export async function servePage(
       return json(response, 403, { error: 'another origin' })
     if (request.method === 'POST' && url.pathname === '/api/do') return void act(request, response)
     if (request.method !== 'GET') return json(response, 405, { error: 'GET, or POST /api/do' })
-    if (url.pathname === '/api/events') return events(request, response)
+    if (url.pathname === '/api/events') return events(response)
     if (url.pathname === '/api/state') return json(response, 200, stateOf(handheld, surroundings))
     if (url.pathname === '/api/screens')
       return json(response, 200, handheld.screens(Number(url.searchParams.get('after') ?? 0)))
