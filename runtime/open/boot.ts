@@ -1,16 +1,17 @@
 // Starts the open world: `node boot.js CONFIG.json`. The one file of this world that names drivers.
 import { readFileSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
 import { systemClock, systemRandom } from '../../hal/base/clock.js'
-import { packageRoot } from '../../hal/base/package-root.js'
 import { createLog } from '../../hal/base/pino-log.js'
 import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
+import { readBoard } from '../../hal/boards.js'
 import { escposDriver, escposSerialDriver } from '../../hal/drivers/escpos/escpos-driver.js'
 import { openInterfaceNetwork } from '../../hal/drivers/interface-network.js'
 import { busPrinterPort } from '../../hal/simulated/bus-byte-port.js'
 import { busOptionFields } from '../../hal/simulated/bus-device.js'
 import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
 import { openSimulatedNetwork } from '../../hal/simulated/network-state.js'
+import { fileStatistics } from '../../hal/statistics-file.js'
 import { openConfigFrom } from './open-config.js'
 import { startOpenWorld } from './open-world.js'
 
@@ -26,14 +27,15 @@ const drivers: readonly Driver[] = [
   escposSerialDriver,
   ...(config.hardwareSocket === undefined ? [] : simulated),
 ]
-const path = isAbsolute(config.board)
-  ? config.board
-  : join(packageRoot, 'hal', 'boards', `${config.board}.json`)
-const { profile, problems } = parseBoard(JSON.parse(readFileSync(path, 'utf8')), drivers, {
+const { profile, problems } = parseBoard(readBoard(config.board), drivers, {
   world: 'open',
   params: config.boardParams,
 })
-const board = await openBoard(profile, drivers, { clock: systemClock, log })
+const board = await openBoard(profile, drivers, {
+  clock: systemClock,
+  log,
+  statistics: fileStatistics(join(config.dataDir, 'statistics'), log),
+})
 for (const problem of [...problems, ...board.problems])
   log.error('board.problem', { problem: describeProblem(problem) })
 

@@ -1,12 +1,13 @@
 // Starts the secure world: `node boot.js CONFIG.json`. The one file of this world that names drivers.
 import { readFileSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
 import { systemClock, systemRandom } from '../../hal/base/clock.js'
-import { packageRoot } from '../../hal/base/package-root.js'
 import { createLog } from '../../hal/base/pino-log.js'
 import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
+import { readBoard } from '../../hal/boards.js'
 import { pcscDriver } from '../../hal/drivers/pcsc/pcsc-driver.js'
 import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
+import { fileStatistics } from '../../hal/statistics-file.js'
 import { secureConfigFrom } from './secure-config.js'
 import { startSecureWorld } from './secure-world.js'
 
@@ -18,15 +19,16 @@ const drivers: readonly Driver[] = [
   pcscDriver,
   ...(config.profile === 'development' ? SIMULATED_DRIVERS : []),
 ]
-const path = isAbsolute(config.board)
-  ? config.board
-  : join(packageRoot, 'hal', 'boards', `${config.board}.json`)
-const { profile, problems } = parseBoard(JSON.parse(readFileSync(path, 'utf8')), drivers, {
+const { profile, problems } = parseBoard(readBoard(config.board), drivers, {
   world: 'secure',
   params: config.boardParams,
 })
 for (const problem of problems) log.error('board.problem', { problem: describeProblem(problem) })
-const board = await openBoard(profile, drivers, { clock: systemClock, log })
+const board = await openBoard(profile, drivers, {
+  clock: systemClock,
+  log,
+  statistics: fileStatistics(join(config.dataDir, 'statistics'), log),
+})
 
 const end = (code: number) => {
   // Whatever was begun is in the journal: ending hard is always safe.

@@ -30,12 +30,12 @@ import { createBridgePipes } from './payments/roads/bridge-pipe.js'
 import { clientIdentity } from './payments/roads/client-identity.js'
 import { createTlsRoad } from './payments/roads/tls-road.js'
 import { createPinEntry } from './pin/pin-entry.js'
-import { type ClosableCardPrompts, closingWhenFinished, createCardPrompts } from './screens/card-prompts.js'
+import { createCardPrompts } from './screens/card-prompts.js'
 import { createOperatorPrompts } from './screens/operator-prompts.js'
-import { createScreenService, type ScreenService } from './screens/screen-service.js'
+import { createScreenService, type HomeScreen, type ScreenService } from './screens/screen-service.js'
 import type { SecureConfig } from './secure-config.js'
 import { createSession } from './session.js'
-import { loadTexts } from './texts.js'
+import { loadTexts, type Texts } from './texts.js'
 
 export interface SecureWorld {
   close(): Promise<void>
@@ -63,8 +63,8 @@ async function openKeys(config: SecureConfig, random: Random): Promise<TerminalK
   return openTerminalKeys(store, random)
 }
 
-function openScreens(options: SecureWorldOptions): ScreenService {
-  const { board, clock, log, config } = options
+function openScreens(options: SecureWorldOptions, texts: Texts): ScreenService {
+  const { board, clock, log } = options
   const display = board.device('display')
   const keypad = board.device('keypad')
   const indicators = board.device('indicators')
@@ -72,18 +72,19 @@ function openScreens(options: SecureWorldOptions): ScreenService {
     const why = board.problems.map(({ key, allowed }) => `${key}: ${allowed}`).join('; ')
     throw new PosternError('BOARD_UNUSABLE', `a terminal needs display, keypad and lights. ${why}`)
   }
-  const texts = loadTexts()
-  const screens = createScreenService({ display, keypad, indicators, clock, log, texts })
-  const note = config.note ?? board.problems.map(({ key, value }) => `${key} ${value}`).join(', ')
-  screens.setHome({ title: 'Postern', state: 'starting', ...(note ? { note } : {}) })
-  return screens
+  return createScreenService({ display, keypad, indicators, clock, log, texts })
 }
 
 /** Starts everything, recovers what a power cut left, and listens for the open world. */
 export async function startSecureWorld(options: SecureWorldOptions): Promise<SecureWorld> {
   const { config, board, clock, random, log } = options
-  const screens = openScreens(options)
   const texts = loadTexts()
+  const screens = openScreens(options, texts)
+  /** What of the board does not work stands under every home screen. */
+  const note = config.note ?? board.problems.map(({ key, value }) => `${key} ${value}`).join(', ')
+  const showHome = (title: string, state: HomeScreen['state']) =>
+    screens.setHome({ title, state, ...(note === '' ? {} : { note }) })
+  showHome('Postern', 'starting')
   const documents = openDocuments(config.dataDir)
   const merchant = readMerchantDocument(documents.read('merchant', MerchantDocument))
   const entry = readAcquirersDocument(documents.read('acquirers', AcquirersDocument)).acquirers[0]!
@@ -160,13 +161,11 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     },
   })
 
-  /** Of the payment under way: there is one at a time. */
-  let cardPrompts: ClosableCardPrompts | undefined
   const payments = createPaymentService({
     journal,
     acquirer,
     merchant,
-    cards: closingWhenFinished(
+    cards:
       options.certifiedModule === undefined
         ? cardTransactions(options, keys, () => emv)
         : moduleCardTransactions({
@@ -177,19 +176,15 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
             clock,
             log,
           }),
-      () => cardPrompts?.close(),
-    ),
-    prompts: ({ request }) => {
-      cardPrompts = createCardPrompts({
+    prompts: ({ request }) =>
+      createCardPrompts({
         screens,
         texts,
         clock,
         enterPin,
         amount: moneyFromJson(request.amount),
         locale: screens.language(),
-      })
-      return cardPrompts
-    },
+      }),
     session: {
       get operator() {
         return session.operator
@@ -231,18 +226,18 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
       },
     },
     onConnected(isConnected) {
-      if (isConnected) screens.setHome({ title: merchant.name, state: 'ready' })
+      if (isConnected) showHome(merchant.name, 'ready')
       else {
         pipes.disconnected()
         screens.closeScreens()
-        screens.setHome({ title: merchant.name, state: 'appsRestarting' })
+        showHome(merchant.name, 'appsRestarting')
         screens.setStatus({ network: 'offline', cloud: 'offline', printer: 'none', outbox: 0 })
         status = { network: 'offline', cloud: 'offline', printer: 'none', outbox: 0 }
       }
     },
   })
   screens.setLanguage(merchant.locale)
-  screens.setHome({ title: merchant.name, state: 'starting' })
+  showHome(merchant.name, 'starting')
   followPower(board, screens)
 
   return {

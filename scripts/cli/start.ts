@@ -1,12 +1,12 @@
 // `postern start`: a development terminal in the browser, or a scenario played without one.
 import { spawn } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { Command } from 'commander'
 import { systemClock } from '../../hal/base/clock.js'
 import { PosternError } from '../../hal/base/errors.js'
-import { packageRoot } from '../../hal/base/package-root.js'
+import { boardNames } from '../../hal/boards.js'
 import { play } from '../dev/scenarios/player.js'
 import { readScenario, scenarioNames } from '../dev/scenarios/scenario.js'
 import { createStage } from '../dev/scenarios/stage.js'
@@ -26,11 +26,6 @@ const PLAY_HOST_MS = 4000
 const HOST_MS = 45_000
 const DEFAULT_PORT = 8700
 
-const boards = () =>
-  readdirSync(join(packageRoot, 'hal', 'boards'))
-    .filter((file) => file.endsWith('.json'))
-    .map((file) => basename(file, '.json'))
-
 export function startCommand(
   program: Command,
   wholeNumber: (from: number, to: number) => (text: string) => number,
@@ -41,7 +36,7 @@ export function startCommand(
       '--play [scenario]',
       'play a scenario (a name or a YAML file) without a browser; without a name: list them',
     )
-    .option('--board <name>', `board profile: ${boards().join(', ')}`, 'virtual-handheld')
+    .option('--board <name>', `board profile: ${boardNames().join(', ')}`, 'virtual-handheld')
     .option(
       '--port <number>',
       `port of the page (default: ${DEFAULT_PORT}; 0 takes a free one)`,
@@ -56,8 +51,8 @@ export function startCommand(
     .option('--no-browser', 'do not open the page')
     .action(async (options: StartOptions) => {
       const { json = false, dataDir } = program.opts() as { json?: boolean; dataDir: string }
-      if (!boards().includes(options.board))
-        throw new PosternError('USAGE', `no board ${options.board}; there are: ${boards().join(', ')}`)
+      if (!boardNames().includes(options.board))
+        throw new PosternError('USAGE', `no board ${options.board}; there are: ${boardNames().join(', ')}`)
       if (options.play === true) return listScenarios(json)
       if (options.play !== undefined)
         return playOne(

@@ -1,7 +1,7 @@
 // The cardholder's prompts of one payment, on the secure screens, in the language that the card prefers.
 import type { Clock } from '../../../hal/base/clock.js'
 import { formatMoney, type Money } from '../../../hal/base/money.js'
-import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
+import type { CardPrompts } from '../card-transaction.js'
 import type { EnterPin } from '../pin/pin-entry.js'
 import type { Texts } from '../texts.js'
 import type { OpenLayer } from './presenter.js'
@@ -170,20 +170,5 @@ export function createCardPrompts(deps: CardPromptsDependencies): ClosableCardPr
   function close(): void {
     closing.abort()
     hide()
-  }
-}
-
-/** The same transactions, which give the display back when they are finished: `close` of the payment's prompts. */
-export function closingWhenFinished(
-  factory: CardTransactionFactory,
-  close: () => void,
-): CardTransactionFactory {
-  return (prompts) => {
-    const transaction = factory(prompts)
-    return {
-      start: (request, signal) => transaction.start(request, signal),
-      hostAnswer: (answer, signal) => transaction.hostAnswer(answer, signal),
-      finish: (result) => transaction.finish(result).finally(close),
-    }
   }
 }

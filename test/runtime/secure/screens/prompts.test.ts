@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { loadFont } from '../../../../hal/base/font/font.js'
 import { money } from '../../../../hal/base/money.js'
-import { closingWhenFinished, createCardPrompts } from '../../../../runtime/secure/screens/card-prompts.js'
+import { createCardPrompts } from '../../../../runtime/secure/screens/card-prompts.js'
 import { createOperatorPrompts } from '../../../../runtime/secure/screens/operator-prompts.js'
 import { createScreenService } from '../../../../runtime/secure/screens/screen-service.js'
 import { loadTexts } from '../../../../runtime/secure/texts.js'
@@ -115,33 +115,6 @@ t.test('remove card stays until the payment is over, at most a minute', async (t
   t.match(await other.devices.seen(), /Not paid/)
   await other.devices.clock.advance(60_001)
   t.match(await other.devices.seen(), /Starting/)
-})
-
-t.test('the prompts close when their transaction is finished, even by a fault', async (t) => {
-  const { devices, cards } = setUp(t)
-  const calls: string[] = []
-  const factory = closingWhenFinished(
-    () => ({
-      start: async () => ({ kind: 'ended', reason: 'mute' }),
-      hostAnswer: async () => {
-        throw new Error('not reached')
-      },
-      finish: async ({ approved }) => {
-        calls.push(`finish ${approved}`)
-        throw new Error('reader lost')
-      },
-    }),
-    () => cards.close(),
-  )
-  cards.removeCard(eur, true)
-  const transaction = factory(cards)
-  const request = { type: 'sale', amount: eur, sequence: 1, at: new Date(0), locale: 'en' } as const
-  t.strictSame(await transaction.start(request, never()), { kind: 'ended', reason: 'mute' })
-  await t.rejects(transaction.hostAnswer({ kind: 'unableToGoOnline' }, never()))
-  t.match(await devices.seen(), /Remove card/)
-  await t.rejects(transaction.finish({ approved: true }))
-  t.strictSame(calls, ['finish true'])
-  t.match(await devices.seen(), /Starting/)
 })
 
 t.test('an operator types number and code; the code shows as bullets, under NOT FOR PIN', async (t) => {
