@@ -58,9 +58,11 @@ export async function startBroker(options: BrokerOptions): Promise<{ port: numbe
     maximumPacketSize: MAX_PACKET,
     receiveMaximum: 32,
     authenticate: (client, _username, _password, done) => {
-      // The client id is the certificate's name: nobody takes over another's session.
-      const allowed = of(client) !== '' && of(client) === client.id
-      if (!allowed) log.warn('broker.refused', { client: client.id, name: of(client) })
+      // The client id is the certificate's name: nobody takes over another's session. The service may come more than once.
+      const name = of(client)
+      const again = name === serviceName && client.id.startsWith(`${serviceName}.`)
+      const allowed = name !== '' && (name === client.id || again)
+      if (!allowed) log.warn('broker.refused', { client: client.id, name })
       done(allowed ? null : refused(), allowed)
     },
     authorizePublish: (client, packet, done) => {
