@@ -51,8 +51,9 @@ export async function keepPortOpen(
 }
 
 function untilLost(port: BytePort, signal: AbortSignal): Promise<string> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve('closed'), { once: true })
+  const over = new AbortController()
+  return new Promise<string>((resolve) => {
+    signal.addEventListener('abort', () => resolve('closed'), { once: true, signal: over.signal })
     port.onLost(resolve)
-  })
+  }).finally(() => over.abort())
 }

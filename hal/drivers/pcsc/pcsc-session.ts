@@ -35,9 +35,12 @@ export function pcscSession(parts: SessionParts): ChipCardSession {
     end ??= { kind: 'removed' }
   })
 
-  function wait(signal: AbortSignal): Promise<void> {
+  /** Listens only until `over`: a session has hundreds of commands. */
+  function wait(signal: AbortSignal, over: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve()
-    return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    return new Promise((resolve) =>
+      signal.addEventListener('abort', () => resolve(), { once: true, signal: over }),
+    )
   }
 
   /** The daemon refused or broke the command: was the card pulled? */
@@ -50,7 +53,10 @@ export function pcscSession(parts: SessionParts): ChipCardSession {
       return { kind: 'removed' }
     }
     const timer = new AbortController()
-    await Promise.race([wait(gone), clock.sleep(REMOVAL_SEEN_MS, timer.signal).catch(() => undefined)])
+    await Promise.race([
+      wait(gone, timer.signal),
+      clock.sleep(REMOVAL_SEEN_MS, timer.signal).catch(() => undefined),
+    ])
     timer.abort()
     if (lost.aborted) throw lost.reason
     return gone.aborted ? { kind: 'removed' } : { kind: 'mute' }
@@ -90,8 +96,10 @@ export function pcscSession(parts: SessionParts): ChipCardSession {
       return await Promise.race<TransmitOutcome>([
         answer,
         // Lost first: a reader that goes takes the card with it.
-        wait(lost).then(() => Promise.reject(lost.reason)),
-        wait(gone).then(() => (lost.aborted ? Promise.reject(lost.reason) : { kind: 'removed' })),
+        wait(lost, stop.signal).then(() => Promise.reject(lost.reason)),
+        wait(gone, stop.signal).then(() =>
+          lost.aborted ? Promise.reject(lost.reason) : { kind: 'removed' },
+        ),
         clock.sleep(timeoutMs, stop.signal).then(
           () => {
             end ??= { kind: 'timeout' }
@@ -102,8 +110,7 @@ export function pcscSession(parts: SessionParts): ChipCardSession {
         ...(signal === undefined
           ? []
           : [
-              wait(AbortSignal.any([signal, stop.signal])).then(() => {
-                if (!signal.aborted) return new Promise<never>(() => undefined)
+              wait(signal, stop.signal).then(() => {
                 // The card's answer can't be taken back: what it would have said is lost, and so is the session.
                 end ??= { kind: 'aborted' }
                 throw deviceError('ABORTED', 'cancelled')
