@@ -78,6 +78,8 @@ if (missing !== undefined) {
       ['debit-signature', 'signature'],
     ] as const) {
       const reader = await open(VPCD_READERS[0])
+      t.teardown(() => reader.close())
+      await eventually('the reader is there', () => reader.status().presence === 'ready')
       const card = await insertIntoVpcd(deck.card(id), { path: stack.slotSockets[0] })
       const pin = deck.cards.find((each) => each.id === id)!.pinHint
       const final = await within(
@@ -92,6 +94,7 @@ if (missing !== undefined) {
 
   await t.test('an APDU is not slowed by the wire', async (t) => {
     const reader = await open(VPCD_READERS[0])
+    t.teardown(() => reader.close())
     const card = await insertIntoVpcd(testCard(), { path: stack.slotSockets[0] })
     await within('waitForCard', reader.waitForCard())
     const outcome = await within('powerOn', reader.powerOn())

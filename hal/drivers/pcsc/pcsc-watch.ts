@@ -14,7 +14,7 @@ export interface ReaderWatchEvents {
 export interface ReaderWatch {
   /** The reader of the wanted name, if it is there. */
   current(): PcscReader | undefined
-  /** Resolves when it is known whether the reader is there, within about a second. */
+  /** Resolves when it is known whether the reader is there, within about two seconds. */
   readonly firstLook: Promise<void>
   /** Resolves when everything is closed, after `closing` has fired. */
   readonly over: Promise<void>
@@ -22,8 +22,8 @@ export interface ReaderWatch {
 
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 2000
-/** The daemon lists its readers right after the watch begins. */
-const LIST_MS = 300
+/** The daemon lists its readers right after the watch begins; a busy machine takes its time. */
+const LIST_MS = 1500
 /** How long a reader may take to tell its first state; one that has not can't be closed without blocking. */
 const FIRST_STATE_MS = 1000
 
