@@ -39,7 +39,10 @@ export function checkTexts(folder: string): string[] {
 export function checkAppFolders(root = packageRoot): string[] {
   const faults: string[] = []
   const apps = join(root, 'apps')
-  for (const name of existsSync(apps) ? readdirSync(apps) : []) {
+  const folders = existsSync(apps)
+    ? readdirSync(apps, { withFileTypes: true }).filter((entry) => entry.isDirectory())
+    : []
+  for (const { name } of folders) {
     const folder = join(apps, name)
     for (const needed of ['manifest.json', 'main.ts', 'README.md', 'icon.svg', 'i18n/en.json']) {
       if (!existsSync(join(folder, needed))) faults.push(`apps/${name}: ${needed} is missing`)
