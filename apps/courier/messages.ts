@@ -15,7 +15,7 @@ export const TOPICS = {
   handIn: 'hand-in',
 } as const
 
-export const Waybill = Type.String({ pattern: '^[A-Z0-9-]{6,30}$' })
+export const Waybill = Type.String({ pattern: '^[A-Z0-9][A-Z0-9-]{5,29}$' })
 const RoundId = Type.String({ pattern: '^[A-Za-z0-9-]{1,32}$' })
 
 /** What the shipper allows at the door. */
@@ -89,7 +89,7 @@ export const REFUSAL_REASONS = ['damaged', 'wrongGoods', 'tooLate', 'noMoney', '
 export type RefusalReason = (typeof REFUSAL_REASONS)[number]
 
 /**
- * Up, `status`: how a stop ended. `sequence` grows by one for every status of this terminal's app, so that the service
+ * Up, `status`: how a stop ended. `sequence` grows with every status of this terminal's app, so that the service
  * can order them and drop one it has; the highest for a waybill holds.
  */
 export const ParcelStatus = Type.Object(
@@ -100,6 +100,7 @@ export const ParcelStatus = Type.Object(
     status: Type.Enum(STATUSES),
     /** With `refused`. */
     reason: Type.Optional(Type.Enum(REFUSAL_REASONS)),
+    /** What else the depot should know, such as the supervisor who allowed another amount. */
     note: Type.Optional(Text(120)),
     /** With `delivered` and `partlyAccepted`, where something was due. */
     paid: Type.Optional(

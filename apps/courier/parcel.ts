@@ -1,11 +1,15 @@
 // One parcel: what it is, and every way in which a stop can end.
-import type { PaymentView } from '../../runtime/api/payments.js'
-import type { PrintResult } from '../../runtime/api/print-document.js'
 import { REFUSAL_REASONS, type RefusalReason } from './messages.js'
-import { collect, type Desk, undo } from './payment.js'
-import type { Stop } from './round.js'
-import type { MoneyJson } from './texts.js'
-import type { Ui } from './ui.js'
+import { type Attempt, collect, type Desk, resolveOpen, undo } from './payment.js'
+import { chooseReceipt, printCustomerReceipt, printReceipts } from './receipts.js'
+import type { Report, Stop, StopState } from './round.js'
+import { clip, type MoneyJson, pieces } from './texts.js'
+import type { MakeScreen, Ui } from './ui.js'
+
+/** What the contract takes of a row's label and value, and of rows. */
+const LABEL = 24
+const VALUE = 80
+const MOST_ROWS = 20
 
 const nothingDue = (stop: Stop) => stop.parcel.due.minor === '0'
 
@@ -13,38 +17,42 @@ const nothingDue = (stop: Stop) => stop.parcel.due.minor === '0'
 export function actionsFor(stop: Stop): string[] {
   if (stop.collecting !== undefined || stop.undoing !== undefined) return ['check']
   if (stop.state !== 'open') return [...(stop.paid === undefined ? [] : ['receipt']), 'undo']
-  return [
-    nothingDue(stop) ? 'deliver' : 'collect',
-    ...(nothingDue(stop) ? [] : ['partly']),
-    'refused',
-    'notAtHome',
-  ]
+  return [...(nothingDue(stop) ? ['deliver'] : ['collect', 'partly']), 'refused', 'notAtHome']
 }
 
-function rows(stop: Stop, ui: Ui): { label: string; value: string }[] {
+function rows(stop: Stop, ui: Ui, plain: boolean): { label: string; value: string }[] {
   const { t, money } = ui.texts()
-  const { parcel } = stop
+  const { parcel, state } = stop
   const rules = [
     parcel.rules.partialAllowed ? t('rule.partial') : '',
     parcel.rules.openBeforePaying ? t('rule.open') : '',
     parcel.rules.recipientOnly ? t('rule.recipient') : '',
   ].filter((rule) => rule !== '')
-  const all: [string, string | undefined][] = [
-    ['row.due', nothingDue(stop) ? t('due.none') : money(parcel.due)],
-    ['row.state', stop.state === 'open' ? undefined : stateText(stop, ui)],
-    ['row.recipient', parcel.recipient],
-    ['row.address', parcel.address.join(', ')],
-    ['row.phone', parcel.phone],
-    ['row.shipper', parcel.shipper],
-    ['row.contents', parcel.contents],
-    ['row.pieces', String(parcel.pieces)],
-    ['row.rules', rules.length === 0 ? undefined : rules.join(', ')],
-    ['row.note', parcel.note],
-    ['row.waybill', parcel.waybill],
+  const free: [string, readonly (string | undefined)[]][] = plain
+    ? []
+    : [
+        ['row.recipient', [parcel.recipient]],
+        ['row.address', parcel.address],
+        ['row.phone', [parcel.phone]],
+        ['row.shipper', [parcel.shipper]],
+        ['row.contents', [parcel.contents]],
+        ['row.note', [parcel.note]],
+      ]
+  const all: [string, readonly (string | undefined)[]][] = [
+    ['row.due', [nothingDue(stop) ? t('due.none') : money(parcel.due)]],
+    ['row.state', [state === 'open' ? undefined : stateText(stop, ui)]],
+    ...free,
+    ['row.pieces', [String(parcel.pieces)]],
+    ['row.rules', rules],
+    ['row.waybill', [parcel.waybill]],
   ]
-  return all.flatMap(([label, value]) =>
-    value ? [{ label: t(label).slice(0, 24), value: value.slice(0, 80) }] : [],
-  )
+  return all
+    .flatMap(([key, values]) =>
+      values
+        .flatMap((value) => pieces(value ?? '', VALUE))
+        .map((value, index) => ({ label: index === 0 ? clip(t(key), LABEL) : '', value })),
+    )
+    .slice(0, MOST_ROWS)
 }
 
 /** How a stop ended, in words. */
@@ -55,77 +63,99 @@ export function stateText(stop: Stop, ui: Ui): string {
   return stop.paid === undefined ? state : `${state}, ${money(stop.paid.amount)}`
 }
 
+function makeParcelScreen(ui: Ui, desk: Desk, waybill: string): MakeScreen {
+  return (plain) => {
+    const stop = desk.round.stop(waybill)
+    if (stop === undefined || desk.operator() === undefined) return undefined
+    const { t, money } = ui.texts()
+    const actions = [...actionsFor(stop), ...(plain ? ['read'] : [])]
+    return {
+      kind: 'details',
+      title: plain ? t('parcel.title', { stop: stop.parcel.stop }) : clip(stop.parcel.recipient, 40),
+      rows: rows(stop, ui, plain),
+      items: actions.map((id) => ({
+        id,
+        label: id === 'collect' ? t('action.collect', { amount: money(stop.parcel.due) }) : t(`action.${id}`),
+      })),
+    }
+  }
+}
+
 /** Shows a parcel until the courier goes back. */
 export async function parcelScreen(ui: Ui, desk: Desk, waybill: string): Promise<void> {
+  const name = desk.round.stop(waybill)?.parcel.recipient ?? ''
   for (;;) {
+    const shown = await ui.showOpen(makeParcelScreen(ui, desk, waybill))
     const stop = desk.round.stop(waybill)
-    if (stop === undefined) return
-    const { t, money } = ui.texts()
-    const label = (action: string) =>
-      action === 'collect' ? t('action.collect', { amount: money(stop.parcel.due) }) : t(`action.${action}`)
-    const shown = await ui.showOpen({
-      kind: 'details',
-      title: stop.parcel.recipient.slice(0, 40),
-      rows: rows(stop, ui),
-      items: actionsFor(stop).map((id) => ({ id, label: label(id) })),
-    })
+    if (stop === undefined) return ui.message(ui.texts().t('parcel.withdrawn', { name }), 'warning')
+    if (desk.operator() === undefined) return
     if (shown.type === 'changed') continue
     if (shown.type === 'scanned') return ui.scanned(shown.text)
     if (shown.type !== 'selected') return
-    const finished = await act(shown.id, ui, desk, stop)
-    if (finished) return
+    try {
+      if (await act(shown.id, ui, desk, stop)) return
+    } catch (error) {
+      await ui.fault(error)
+    }
   }
 }
 
 /** True when the stop is finished and the list comes next. */
 async function act(action: string, ui: Ui, desk: Desk, stop: Stop): Promise<boolean> {
+  if (action !== 'read' && !actionsFor(stop).includes(action)) return false // it changed as the key was pressed
+  const { t } = ui.texts()
+  const { waybill, recipient, due } = stop.parcel
   switch (action) {
     case 'collect':
-      return take(ui, desk, stop, stop.parcel.due, 'delivered')
+      return take(ui, desk, stop, due)
     case 'partly':
       return partly(ui, desk, stop)
     case 'deliver':
-      return deliver(ui, desk, stop)
+      if (!(await ui.confirm(t('deliver.confirm', { name: recipient })))) return false
+      return finish(ui, desk, stop, 'delivered')
     case 'refused':
       return refused(ui, desk, stop)
     case 'notAtHome':
-      if (!(await ui.confirm(ui.texts().t('notAtHome.confirm', { name: stop.parcel.recipient }))))
-        return false
-      await desk.round.report(
-        { ...stop, state: 'notAtHome' },
-        { status: 'notAtHome' },
-        desk.operator(),
-        desk.now(),
-      )
-      return true
+      if (!(await ui.confirm(t('notAtHome.confirm', { name: recipient })))) return false
+      return finish(ui, desk, stop, 'notAtHome')
     case 'receipt':
-      await receipts(ui, desk, stop.paid!.key)
+      await chooseReceipt(ui, desk, stop.paid!.key)
       return false
     case 'undo':
       await takeBack(ui, desk, stop)
       return false
     case 'check':
-      await ui.busy(ui.texts().t('checking'), check(desk, stop))
+      if (!(await ui.busy(t('checking'), resolveOpen(desk, waybill))))
+        await ui.message(t('check.open'), 'warning')
       return false
+    case 'read': {
+      const { address, phone, shipper, contents, note } = stop.parcel
+      const lines = [recipient, ...address, phone, shipper, contents, note].filter(Boolean)
+      await ui.message(lines.join('\n'))
+      return false
+    }
     default:
       return false
   }
 }
 
-async function check(desk: Desk, stop: Stop): Promise<void> {
-  const { resolveOpen } = await import('./payment.js')
-  await resolveOpen({ ...desk, round: { ...desk.round, stops: () => [stop] } })
-}
-
-async function deliver(ui: Ui, desk: Desk, stop: Stop): Promise<boolean> {
-  if (!(await ui.confirm(ui.texts().t('deliver.confirm', { name: stop.parcel.recipient })))) return false
-  await desk.round.report(
-    { ...stop, state: 'delivered' },
-    { status: 'delivered' },
-    desk.operator(),
-    desk.now(),
+/** Ends a stop without money. */
+async function finish(
+  ui: Ui,
+  desk: Desk,
+  { parcel }: Stop,
+  state: Exclude<StopState, 'open' | 'partlyAccepted'>,
+  reason?: RefusalReason,
+): Promise<boolean> {
+  const why = reason === undefined ? {} : { reason }
+  const report: Report = { status: state, ...why, operator: desk.operator() ?? '0', at: desk.now() }
+  const done = await desk.round.change(parcel.waybill, (stop) =>
+    stop.state === 'open' && stop.collecting === undefined
+      ? { stop: { ...stop, state, ...why }, report }
+      : undefined,
   )
-  return true
+  if (!done) await ui.message(ui.texts().t('parcel.changed'), 'warning')
+  return done
 }
 
 async function refused(ui: Ui, desk: Desk, stop: Stop): Promise<boolean> {
@@ -136,106 +166,75 @@ async function refused(ui: Ui, desk: Desk, stop: Stop): Promise<boolean> {
     text: t('refused.text'),
     items: REFUSAL_REASONS.map((reason) => ({ id: reason, label: t(`reason.${reason}`) })),
   })
-  if (shown.type !== 'selected') return false
-  const reason = shown.id as RefusalReason
-  await desk.round.report(
-    { ...stop, state: 'refused', reason },
-    { status: 'refused', reason },
-    desk.operator(),
-    desk.now(),
-  )
+  const reason = REFUSAL_REASONS.find((one) => shown.type === 'selected' && shown.id === one)
+  if (reason === undefined || !(await finish(ui, desk, stop, 'refused', reason))) return false
   await ui.message(t('refused.done', { name: stop.parcel.recipient }), 'info')
   return true
 }
 
-/** A changed amount: where the shipper does not allow it, a supervisor has to. */
+/** A changed amount: where the shipper does not allow it, a supervisor has to, knowing the amount. */
 async function partly(ui: Ui, desk: Desk, stop: Stop): Promise<boolean> {
   const { t, money } = ui.texts()
-  const { due, rules } = stop.parcel
-  if (!rules.partialAllowed) {
-    if (!(await ui.confirm(t('partly.notAllowed')))) return false
-    const { granted } = await desk.host['session.authorise']({
-      action: 'override',
-      reason: t('partly.reason', { waybill: stop.parcel.waybill }).slice(0, 60),
-    })
-    if (!granted) return false
-  }
-  const least =
-    rules.partialAllowed && rules.minimum !== undefined
-      ? rules.minimum
-      : { minor: '1', currency: due.currency }
+  const { due, rules, waybill } = stop.parcel
+  if (!rules.partialAllowed && !(await ui.confirm(t('partly.notAllowed')))) return false
+  const minimum = rules.partialAllowed && rules.minimum?.currency === due.currency ? rules.minimum : undefined
+  const least = minimum === undefined || BigInt(minimum.minor) < 1n ? '1' : minimum.minor
   const shown = await ui.show({
     kind: 'amount',
     title: t('partly.title'),
     text: t('partly.text', { due: money(due) }),
     currency: due.currency,
-    min: least,
+    min: { minor: BigInt(least) > BigInt(due.minor) ? due.minor : least, currency: due.currency },
     max: due,
   })
   if (shown.type !== 'amount') return false
-  return take(ui, desk, stop, shown.amount, shown.amount.minor === due.minor ? 'delivered' : 'partlyAccepted')
+  if (rules.partialAllowed || shown.amount.minor === due.minor) return take(ui, desk, stop, shown.amount)
+  const reason = t('partly.reason', { waybill, amount: money(shown.amount), due: money(due) })
+  const { granted, supervisor } = await desk.host['session.authorise']({
+    action: 'override',
+    reason: clip(reason, 60),
+  })
+  if (!granted) return false
+  return take(ui, desk, stop, shown.amount, `amount allowed by ${supervisor ?? 'a supervisor'}`)
 }
 
-async function take(
-  ui: Ui,
-  desk: Desk,
-  stop: Stop,
-  amount: MoneyJson,
-  becomes: 'delivered' | 'partlyAccepted',
-): Promise<boolean> {
-  const { t } = ui.texts()
-  const view = await collect(
-    desk,
-    stop,
+async function take(ui: Ui, desk: Desk, stop: Stop, amount: MoneyJson, note?: string): Promise<boolean> {
+  const { t, money } = ui.texts()
+  const { waybill, due } = stop.parcel
+  const attempt = await collect(desk, stop, {
     amount,
-    becomes,
-    t('collect.description', { waybill: stop.parcel.waybill }).slice(0, 60),
-  )
-  if (view.outcome === 'approved') {
-    await receipts(ui, desk, view.key)
+    becomes: amount.minor === due.minor ? 'delivered' : 'partlyAccepted',
+    description: clip(t('collect.description', { waybill }), 60),
+    ...(note === undefined ? {} : { note }),
+  })
+  if (attempt.kind === 'found') {
+    await ui.message(t('collect.found', { amount: money(attempt.amount) }), 'success')
     return true
   }
-  await tell(ui, view)
-  if (view.outcome === 'declined' && view.receipt !== undefined)
-    await print(ui, () => desk.host['printer.receipt']({ key: view.key, copy: 'customer' }))
-  return false
+  if (attempt.kind !== 'ended' || attempt.view.outcome !== 'approved') {
+    await tell(ui, attempt)
+    if (attempt.kind === 'ended' && attempt.view.outcome === 'declined' && attempt.view.receipt !== undefined)
+      await printCustomerReceipt(ui, desk, attempt.view.key)
+    return false
+  }
+  await printReceipts(ui, desk, attempt.view)
+  return true
 }
 
-/** The terminal's own sentence about how a payment ended. */
-async function tell(ui: Ui, view: PaymentView): Promise<void> {
-  const tone =
-    view.outcome === 'cancelled'
-      ? 'info'
-      : view.outcome === 'reversing' || view.outcome === 'needsNetwork'
-        ? 'warning'
-        : 'error'
-  await ui.message(view.message, tone)
-}
-
-/** The customer's copy, and the courier's on request. */
-async function receipts(ui: Ui, desk: Desk, key: string): Promise<void> {
-  const { t } = ui.texts()
-  if (!(await print(ui, () => desk.host['printer.receipt']({ key, copy: 'customer' })))) return
-  if (await ui.confirm(t('receipt.second')))
-    await print(ui, () => desk.host['printer.receipt']({ key, copy: 'merchant' }))
-}
-
-/** Prints, and when the printer can't, says what to mend and offers to try again. True once it is on paper. */
-export async function print(ui: Ui, job: () => Promise<PrintResult>): Promise<boolean> {
-  for (;;) {
-    const { outcome } = await ui.busy(ui.texts().t('printing'), job())
-    if (outcome === 'printed') return true
-    const { t } = ui.texts()
-    const shown = await ui.show({
-      kind: 'menu',
-      title: t('printer.title'),
-      text: t(`printer.${outcome}`),
-      items: [
-        { id: 'again', label: t('printer.again') },
-        { id: 'without', label: t('printer.without') },
-      ],
-    })
-    if (shown.type !== 'selected' || shown.id === 'without') return false
+/** Why no money moved, or is not known to have: the terminal's own sentence where it has one. */
+async function tell(ui: Ui, attempt: Attempt): Promise<void> {
+  switch (attempt.kind) {
+    case 'ended': {
+      const { outcome, message } = attempt.view
+      const isWarning = outcome === 'reversing' || outcome === 'needsNetwork' || outcome === 'inProgress'
+      return ui.message(message, outcome === 'cancelled' ? 'info' : isWarning ? 'warning' : 'error')
+    }
+    case 'changed':
+      return ui.message(ui.texts().t('parcel.changed'), 'warning')
+    case 'refused':
+      return ui.fault(attempt.error)
+    case 'found':
+      return
   }
 }
 
@@ -246,10 +245,9 @@ async function takeBack(ui: Ui, desk: Desk, stop: Stop): Promise<void> {
       ? t('undo.confirm', { state: stateText(stop, ui) })
       : t('undo.money', { amount: money(stop.paid.amount) })
   if (!(await ui.confirm(question))) return
-  const view = await undo(desk, stop, t('undo.reason').slice(0, 60))
-  if (view === undefined) return
-  if (view.outcome === 'voided') {
-    await ui.message(t('undo.done', { amount: money(view.amount) }), 'success')
-    await print(ui, () => desk.host['printer.receipt']({ key: view.key, copy: 'customer' }))
-  } else await tell(ui, view)
+  const attempt = await undo(desk, stop, clip(t('undo.reason'), 60))
+  if (attempt === undefined) return
+  if (attempt.kind !== 'ended' || attempt.view.outcome !== 'voided') return tell(ui, attempt)
+  await ui.message(t('undo.done', { amount: money(attempt.view.amount) }), 'success')
+  await printCustomerReceipt(ui, desk, attempt.view.key)
 }

@@ -1,7 +1,7 @@
 // Collecting and undoing, so that a parcel and its money never come apart: write down, ask, write down the end.
 import type { Host } from '../../runtime/api/client.js'
 import type { PaymentView } from '../../runtime/api/payments.js'
-import type { Round, Stop } from './round.js'
+import type { Change, Collecting, Round, Stop } from './round.js'
 import type { MoneyJson } from './texts.js'
 
 /** What a payment's end means for the parcel. */
@@ -29,89 +29,195 @@ export function settledBy(outcome: PaymentView['outcome']): Settled {
   }
 }
 
+/** What the app works with. */
 export interface Desk {
   readonly host: Host
   readonly round: Round
-  operator(): string
+  /** The operator's number; undefined where nobody is signed in. */
+  operator(): string | undefined
+  /** Milliseconds since 1970, by the terminal's clock. */
   now(): number
+  /** A key that was never used before, for a payment or a void of this parcel. */
+  newKey(waybill: string): string
 }
+
+/** How an attempt at money ended, as far as this app knows. */
+export type Attempt =
+  | { readonly kind: 'ended'; readonly view: PaymentView }
+  /** The terminal had taken this parcel's money before, under another key: it is written down now. */
+  | { readonly kind: 'found'; readonly amount: MoneyJson }
+  /** The depot changed or withdrew the parcel meanwhile: nothing was asked for. */
+  | { readonly kind: 'changed' }
+  /** The host refused. Where it could not even say how it stands, the stop stays marked and is asked about later. */
+  | { readonly kind: 'refused'; readonly error: unknown }
+
+/** Nobody signed in: an end that is learnt after a restart, before the sign-in. */
+const NOBODY = '0'
 
 /** Takes the parcel's amount. The key is stored before the payment is asked for: after a crash it is asked about. */
 export async function collect(
   desk: Desk,
-  stop: Stop,
-  amount: MoneyJson,
-  becomes: 'delivered' | 'partlyAccepted',
-  description: string,
-): Promise<PaymentView> {
-  const { waybill } = stop.parcel
-  const key = `${waybill}.${desk.now().toString(36)}`
-  await desk.round.put({ ...stop, collecting: { key, amount, becomes } })
-  const view = await desk.host['payments.collect']({ key, amount, reference: waybill, description })
-  await settle(desk, waybill, view)
-  return view
+  seen: Stop,
+  ask: { amount: MoneyJson; becomes: Collecting['becomes']; description: string; note?: string },
+): Promise<Attempt> {
+  const { host, round } = desk
+  const { waybill, due } = seen.parcel
+  const { description, ...wanted } = ask
+  const key = desk.newKey(waybill)
+  const collecting: Collecting = { key, ...wanted, operator: desk.operator() ?? NOBODY }
+  const begun = await round.change(waybill, (stop) =>
+    stop.state === 'open' &&
+    stop.collecting === undefined &&
+    stop.parcel.due.minor === due.minor &&
+    stop.parcel.due.currency === due.currency
+      ? { stop: { ...stop, collecting } }
+      : undefined,
+  )
+  if (!begun) return { kind: 'changed' }
+  const attempt = await learn(desk, waybill, { key, ifNothingBegan: 'unknown' }, () =>
+    host['payments.collect']({ key, amount: ask.amount, reference: waybill, description }),
+  )
+  if (attempt.kind === 'ended' && attempt.view.outcome === 'alreadyPaid')
+    return (await adopt(desk, waybill)) ?? attempt
+  return attempt
+}
+
+/** Asks, and writes down what came of it. Where the answer is lost the terminal's journal is asked about `key`. */
+async function learn(
+  desk: Desk,
+  waybill: string,
+  { key, ifNothingBegan }: { key: string; ifNothingBegan: PaymentView['outcome'] },
+  ask: () => Promise<PaymentView>,
+): Promise<Attempt> {
+  try {
+    let view: PaymentView
+    try {
+      view = await ask()
+    } catch (error) {
+      const now = await desk.host['payments.status']({ key }).catch(() => undefined)
+      if (now === undefined) return { kind: 'refused', error }
+      await settle(desk, waybill, now)
+      return now.outcome === ifNothingBegan ? { kind: 'refused', error } : { kind: 'ended', view: now }
+    }
+    await settle(desk, waybill, view)
+    return { kind: 'ended', view }
+  } catch (error) {
+    return { kind: 'refused', error }
+  }
 }
 
 /** Writes down how a payment of a parcel ended. Again with the same view it changes nothing. */
 export async function settle(desk: Desk, waybill: string, view: PaymentView): Promise<void> {
-  const stop = desk.round.stop(waybill)
-  if (stop === undefined) return
+  await desk.round.change(waybill, (stop) => settled(stop, view, desk))
+}
+
+function settled(stop: Stop, view: PaymentView, { operator, now }: Desk): Change {
   const { collecting, undoing } = stop
   if (collecting?.key === view.key) {
-    const settled = settledBy(view.outcome)
-    if (settled === 'open') return
+    const end = settledBy(view.outcome)
+    if (end === 'open') return undefined
     const { collecting: _, ...rest } = stop
-    if (settled === 'notPaid') return desk.round.put(rest)
-    const paid = { key: view.key, amount: view.amount, tender: 'card' as const }
-    return desk.round.report(
-      { ...rest, state: collecting.becomes, paid },
-      { status: collecting.becomes, paid },
-      desk.operator(),
-      desk.now(),
-    )
+    if (end === 'notPaid') return stop.withdrawn ? 'remove' : { stop: rest }
+    return paidBy(rest, collecting, { key: view.key, amount: view.amount }, now())
   }
   if (undoing !== undefined && (view.key === undoing.key || view.key === undoing.original)) {
-    if (view.outcome === 'voided') return finishUndo(desk, stop)
-    if (view.outcome === 'inProgress') return
+    if (view.outcome === 'voided') return undone(stop, undoing.operator, now())
+    // On its way back: the terminal keeps trying and tells the end by an event.
+    if (view.outcome === 'inProgress' || view.outcome === 'reversing') return undefined
     const { undoing: _, ...rest } = stop
-    return desk.round.put(rest)
+    return { stop: rest }
   }
   // A payment that had been told as taken was taken back after all, by the acquirer or at the desk.
   if (stop.paid?.key === view.key && (view.outcome === 'voided' || view.outcome === 'reversed')) {
-    return finishUndo(desk, { ...stop, undoing: { key: view.key, original: view.key, amount: view.amount } })
+    const who = operator() ?? NOBODY
+    const taken = { key: view.key, original: view.key, amount: view.amount, operator: who }
+    return undone({ ...stop, undoing: taken }, who, now())
+  }
+  return undefined
+}
+
+function paidBy(
+  stop: Stop,
+  { becomes, operator, note }: Pick<Collecting, 'becomes' | 'operator' | 'note'>,
+  { key, amount }: { key: string; amount: MoneyJson },
+  at: number,
+): Change {
+  const paid = { key, amount, tender: 'card' as const }
+  return {
+    stop: { ...stop, state: becomes, paid },
+    report: { status: becomes, paid, operator, at, ...(note === undefined ? {} : { note }) },
   }
 }
 
-async function finishUndo(desk: Desk, stop: Stop): Promise<void> {
+function undone(stop: Stop, operator: string, at: number): Change {
   const { undoing, paid: _, reason: __, ...rest } = stop
-  const voided = undoing === undefined ? {} : { voided: undoing }
-  await desk.round.report(
-    { ...rest, state: 'open' },
-    { status: 'undone', ...voided },
-    desk.operator(),
-    desk.now(),
+  if (undoing === undefined)
+    return { stop: { ...rest, state: 'open' }, report: { status: 'undone', operator, at } }
+  const { key, original, amount } = undoing
+  return {
+    stop: { ...rest, state: 'open' },
+    report: { status: 'undone', voided: { key, original, amount }, operator, at },
+  }
+}
+
+/** The parcel is paid, says the terminal, but not here: its books tell by which payment, and that one is taken over. */
+async function adopt(desk: Desk, waybill: string): Promise<Attempt | undefined> {
+  const totals = await desk.host['round.totals'](null).catch(() => undefined)
+  const payment = totals?.payments.findLast(
+    ({ reference, outcome }) => reference === waybill && outcome === 'approved',
   )
+  if (payment === undefined) return undefined
+  const taken = await desk.round.change(waybill, (stop) => {
+    if (stop.state !== 'open' || stop.collecting !== undefined) return undefined
+    const becomes = stop.parcel.due.minor === payment.amount.minor ? 'delivered' : 'partlyAccepted'
+    return paidBy(stop, { becomes, operator: desk.operator() ?? NOBODY }, payment, desk.now())
+  })
+  return taken ? { kind: 'found', amount: payment.amount } : undefined
 }
 
 /** Takes a finished stop back. Where money was taken it is voided first; undefined where there was none. */
-export async function undo(desk: Desk, stop: Stop, reason: string): Promise<PaymentView | undefined> {
-  if (stop.paid === undefined) {
-    await finishUndo(desk, stop)
-    return undefined
+export async function undo(desk: Desk, seen: Stop, reason: string): Promise<Attempt | undefined> {
+  const { host, round } = desk
+  const { waybill } = seen.parcel
+  const operator = desk.operator() ?? NOBODY
+  if (seen.paid === undefined) {
+    const taken = await round.change(waybill, (stop) =>
+      stop.state === seen.state && stop.paid === undefined && stop.collecting === undefined
+        ? undone(stop, operator, desk.now())
+        : undefined,
+    )
+    return taken ? undefined : { kind: 'changed' }
   }
-  const key = `${stop.parcel.waybill}.v${desk.now().toString(36)}`
-  const { key: original, amount } = stop.paid
-  await desk.round.put({ ...stop, undoing: { key, original, amount } })
-  const view = await desk.host['payments.void']({ key, original, reason })
-  await settle(desk, stop.parcel.waybill, view)
-  return view
+  const key = desk.newKey(waybill)
+  const { key: original, amount } = seen.paid
+  const begun = await round.change(waybill, (stop) =>
+    stop.paid?.key === original && stop.undoing === undefined
+      ? { stop: { ...stop, undoing: { key, original, amount, operator } } }
+      : undefined,
+  )
+  if (!begun) return { kind: 'changed' }
+  return learn(desk, waybill, { key: original, ifNothingBegan: 'approved' }, async () => {
+    const view = await host['payments.void']({ key, original, reason })
+    // Voided under an earlier key, whose answer was lost: the payment itself knows.
+    return view.code === 'ALREADY_VOIDED' ? await host['payments.status']({ key: original }) : view
+  })
 }
 
-/** After a restart: asks how each payment ended that was under way. */
-export async function resolveOpen(desk: Desk): Promise<void> {
-  for (const stop of desk.round.stops()) {
-    const key = stop.collecting?.key ?? stop.undoing?.original
-    if (key === undefined) continue
-    await settle(desk, stop.parcel.waybill, await desk.host['payments.status']({ key }))
+/** After a restart, or when the courier asks: how each payment ended that was under way. True where all are known. */
+export async function resolveOpen(desk: Desk, only?: string): Promise<boolean> {
+  for (const { parcel, collecting, undoing } of desk.round.stops()) {
+    const key = collecting?.key ?? undoing?.original
+    if (key === undefined || (only !== undefined && only !== parcel.waybill)) continue
+    try {
+      await settle(desk, parcel.waybill, await desk.host['payments.status']({ key }))
+    } catch {
+      // It stays marked, and is asked about again.
+    }
   }
+  return desk.round
+    .stops()
+    .every(
+      ({ parcel, collecting, undoing }) =>
+        (only !== undefined && only !== parcel.waybill) || (collecting ?? undoing) === undefined,
+    )
 }

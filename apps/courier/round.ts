@@ -1,5 +1,6 @@
 // The courier's round: parcels and how each ended, kept by the host's storage so that a restart loses nothing.
 import type { Host } from '../../runtime/api/client.js'
+import { RpcError } from '../../runtime/api/json-rpc.js'
 import type { Deliveries, Parcel, ParcelStatus, RefusalReason } from './messages.js'
 import type { MoneyJson } from './texts.js'
 
@@ -12,16 +13,35 @@ export interface Collecting {
   readonly amount: MoneyJson
   /** What the parcel becomes if it is approved. */
   readonly becomes: 'delivered' | 'partlyAccepted'
+  readonly operator: string
+  /** Who allowed what the shipper does not. */
+  readonly note?: string
 }
+
+/** A void that was asked for and whose end is not written down yet. */
+export interface Undoing {
+  readonly key: string
+  readonly original: string
+  readonly amount: MoneyJson
+  readonly operator: string
+}
+
+/** What the cloud is to be told of a stop; its sequence number is given when it is told. */
+export type Report = Omit<ParcelStatus, 'round' | 'waybill' | 'sequence'>
 
 export interface Stop {
   readonly parcel: Parcel
+  /** The depot's round that it belongs to. */
+  readonly round: string
   readonly state: StopState
   readonly reason?: RefusalReason
   readonly paid?: { readonly key: string; readonly amount: MoneyJson; readonly tender: 'card' }
   readonly collecting?: Collecting
-  /** A void that was asked for and whose end is not written down yet. */
-  readonly undoing?: { readonly key: string; readonly original: string; readonly amount: MoneyJson }
+  readonly undoing?: Undoing
+  /** Taken off the round while a payment was under way: it goes where that payment fails. */
+  readonly withdrawn?: true
+  /** Not yet queued for the cloud. */
+  readonly untold?: Report
 }
 
 interface RoundHead {
@@ -29,27 +49,34 @@ interface RoundHead {
   readonly date: string
   readonly depot: string
   readonly waybills: readonly string[]
+  /** Finished and handed in: the same round sent again does not bring them back. */
+  readonly handedIn?: readonly string[]
 }
 
-/** The parcels of one round; every change is durable when it resolves. */
+/** What becomes of a stop: changed, perhaps with something to tell the cloud; removed; or left as it is. */
+export type Change = { readonly stop: Stop; readonly report?: Report } | 'remove' | undefined
+
+/** The parcels of one round. Changes are made one after another, and each is durable when it resolves. */
 export interface Round {
-  head(): RoundHead | undefined
+  head(): Omit<RoundHead, 'waybills' | 'handedIn'> | undefined
+  /** In the depot's order. */
   stops(): readonly Stop[]
   stop(waybill: string): Stop | undefined
   /** Takes what the depot sent: new parcels, changed facts, withdrawn ones. Finished stops stay as they are. */
   merge(deliveries: Deliveries): Promise<void>
-  put(stop: Stop): Promise<void>
-  /** Writes a stop's end and queues it for the cloud. */
-  report(
-    stop: Stop,
-    status: Pick<ParcelStatus, 'status' | 'reason' | 'paid' | 'voided'>,
-    operator: string,
-    at: number,
-  ): Promise<void>
-  /** After the hand-in: finished stops are dropped, open ones wait for the next round. */
+  /** Decides on the stop as it is when its turn comes. False where it is not there or was left as it is. */
+  change(waybill: string, decide: (stop: Stop) => Change): Promise<boolean>
+  /** Queues for the cloud what could not be queued before. */
+  tellAgain(): Promise<void>
+  /** After the hand-in: finished stops are dropped, open and unsettled ones wait for the next round. */
   handedIn(): Promise<void>
   onChange(listener: () => void): () => void
 }
+
+/** Stops that a terminal keeps; the head with their waybills fits one stored value. */
+export const MOST_STOPS = 999
+
+const pending = (stop: Stop) => stop.collecting !== undefined || stop.undoing !== undefined
 
 /** Reads the round that was stored. */
 export async function openRound(
@@ -65,6 +92,13 @@ export async function openRound(
     const stop = await get<Stop>(`stop.${waybill}`)
     if (stop !== undefined) stops.set(waybill, stop)
   }
+
+  let tail: Promise<unknown> = Promise.resolve()
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = tail.then(work)
+    tail = turn.catch(() => undefined)
+    return turn
+  }
   const changed = () => {
     for (const listener of [...listeners]) listener()
   }
@@ -73,58 +107,92 @@ export async function openRound(
   async function put(stop: Stop): Promise<void> {
     await host['storage.set']({ key: `stop.${stop.parcel.waybill}`, value: stop })
     stops.set(stop.parcel.waybill, stop)
-    changed()
+  }
+  async function remove(waybill: string): Promise<void> {
+    await host['storage.delete']({ key: `stop.${waybill}` })
+    stops.delete(waybill)
   }
   async function putHead(next: Omit<RoundHead, 'waybills'>): Promise<void> {
-    head = { ...next, waybills: [...stops.keys()] }
-    await host['storage.set']({ key: 'round', value: head })
+    const value = { ...next, waybills: [...stops.keys()] }
+    await host['storage.set']({ key: 'round', value })
+    head = value
+  }
+  /** The number first, then the message, then that it was told: dying in between tells it again, numbered higher. */
+  async function tell(stop: Stop): Promise<void> {
+    const { untold, ...told } = stop
+    if (untold === undefined) return
+    await host['storage.set']({ key: 'sequence', value: sequence + 1 })
+    sequence++
+    const payload: ParcelStatus = { round: stop.round, waybill: stop.parcel.waybill, sequence, ...untold }
+    await host['messages.publish']({ topic: 'status', payload })
+    await put(told)
+  }
+  /** What cannot be queued now is kept with its stop, so a full outbox holds nobody up at the door. */
+  const tellAll = async () => {
+    for (const stop of ordered()) await tell(stop)
+  }
+
+  async function mergeParcel(round: string, parcel: Parcel, isKnownAsDone: boolean): Promise<void> {
+    const known = stops.get(parcel.waybill)
+    if (known === undefined) {
+      if (isKnownAsDone) return
+      if (stops.size >= MOST_STOPS) throw new RpcError('STORAGE_FULL', `at most ${MOST_STOPS} stops`)
+      return put({ parcel, round, state: 'open' })
+    }
+    if (known.state !== 'open' || pending(known)) return
+    const next: Stop = { ...known, parcel, round }
+    if (JSON.stringify(next) !== JSON.stringify(known)) await put(next)
+  }
+  async function withdraw(waybill: string): Promise<void> {
+    const known = stops.get(waybill)
+    if (known === undefined || known.state !== 'open') return
+    if (pending(known)) await put({ ...known, withdrawn: true })
+    else await remove(waybill)
   }
 
   return {
     head: () => head,
     stops: ordered,
     stop: (waybill) => stops.get(waybill),
-    async merge({ round, date, depot, parcels, withdrawn = [] }) {
-      for (const parcel of parcels) {
-        const known = stops.get(parcel.waybill)
-        if (known === undefined || (known.state === 'open' && known.collecting === undefined)) {
-          await put({ ...known, parcel, state: known?.state ?? 'open' })
+    merge: ({ round, date, depot, parcels, withdrawn = [] }) =>
+      inTurn(async () => {
+        try {
+          const handedIn = head?.round === round ? (head.handedIn ?? []) : []
+          for (const parcel of parcels) await mergeParcel(round, parcel, handedIn.includes(parcel.waybill))
+          for (const waybill of withdrawn) await withdraw(waybill)
+        } finally {
+          // A message of an earlier day, told late, does not turn the day back.
+          const isLate = head !== undefined && date < head.date
+          const same = head?.round === round ? { handedIn: head.handedIn ?? [] } : {}
+          await putHead(isLate && head !== undefined ? head : { round, date, depot, ...same })
+          changed()
         }
-      }
-      for (const waybill of withdrawn) {
-        const known = stops.get(waybill)
-        if (known === undefined || known.state !== 'open' || known.collecting !== undefined) continue
-        stops.delete(waybill)
-        await host['storage.delete']({ key: `stop.${waybill}` })
-      }
-      await putHead({ round, date, depot })
-      changed()
-    },
-    put,
-    async report(stop, status, operator, at) {
-      sequence++
-      await host['storage.set']({ key: 'sequence', value: sequence })
-      const message: ParcelStatus = {
-        round: head?.round ?? 'none',
-        waybill: stop.parcel.waybill,
-        sequence,
-        ...status,
-        at,
-        operator,
-      }
-      // The message first: were we to die in between, the status would be told again, with a higher number.
-      await host['messages.publish']({ topic: 'status', payload: message })
-      await put(stop)
-    },
-    async handedIn() {
-      for (const stop of ordered()) {
-        if (stop.state === 'open') continue
-        stops.delete(stop.parcel.waybill)
-        await host['storage.delete']({ key: `stop.${stop.parcel.waybill}` })
-      }
-      if (head !== undefined) await putHead(head)
-      changed()
-    },
+      }),
+    change: (waybill, decide) =>
+      inTurn(async () => {
+        const stop = stops.get(waybill)
+        const change = stop === undefined ? undefined : decide(stop)
+        if (change === undefined) return false
+        if (change === 'remove') await remove(waybill)
+        else await put(change.report ? { ...change.stop, untold: change.report } : change.stop)
+        changed()
+        if (change !== 'remove' && change.report) await tellAll().catch(() => undefined)
+        return true
+      }),
+    tellAgain: () => inTurn(() => tellAll().catch(() => undefined)),
+    handedIn: () =>
+      inTurn(async () => {
+        const done = ordered().filter((stop) => stop.state !== 'open' && !pending(stop) && !stop.untold)
+        if (head !== undefined) {
+          const { round, date, depot } = head
+          const ofRound = done.filter((stop) => stop.round === round).map(({ parcel }) => parcel.waybill)
+          const handedIn = [...(head.handedIn ?? []), ...ofRound].slice(-MOST_STOPS)
+          await putHead({ round, date, depot, handedIn })
+        }
+        for (const { parcel } of done) await remove(parcel.waybill)
+        if (head !== undefined) await putHead(head)
+        changed()
+      }),
     onChange(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
