@@ -25,7 +25,9 @@ const OUTSIDE = ['dev/cards', 'dev/issuer', 'dev/issuer-books']
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-memory-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-t.setTimeout(118_000)
+t.setTimeout(300_000)
+// Tells the runner too: dumps of a gigabyte and more, four times.
+t.comment('timeout=300000')
 
 t.test('the search finds what is planted, in each spelling', async (t) => {
   const digits = '730951846207'
