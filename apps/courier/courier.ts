@@ -135,7 +135,12 @@ export async function runCourier({ tables, stream, onStop }: CourierOptions): Pr
           know({ ...context, now: desk.now(), operator, locale: operator.locale })
         continue
       }
-      if (await resumeHandIn(ui, desk)) await signOut()
+      // What cannot be gone on with now waits in the menu, and does not keep the courier from the parcels.
+      const isHandedIn = await resumeHandIn(ui, desk).catch(async (error: unknown) => {
+        await ui.fault(error)
+        return false
+      })
+      if (isHandedIn) await signOut()
       await today(ui, desk, day)
     } catch (error) {
       await ui.fault(error).catch(() => (isOpen ? sleep(FAULT_PAUSE_MS) : undefined))

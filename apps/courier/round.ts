@@ -75,7 +75,10 @@ export interface Round {
 
 /** Stops that a terminal keeps; the head with their waybills fits one stored value. */
 export const MOST_STOPS = 999
+/** Bytes of parcels that are taken: the rest of the host's 1 MiB is for how they end, and for the hand-in. */
+const MOST_BYTES = 640 * 1024
 
+const sizeOf = (stop: Stop) => Buffer.byteLength(JSON.stringify(stop))
 const pending = (stop: Stop) => stop.collecting !== undefined || stop.undoing !== undefined
 
 /** Reads the round that was stored. */
@@ -136,8 +139,11 @@ export async function openRound(
     const known = stops.get(parcel.waybill)
     if (known === undefined) {
       if (isKnownAsDone) return
-      if (stops.size >= MOST_STOPS) throw new RpcError('STORAGE_FULL', `at most ${MOST_STOPS} stops`)
-      return put({ parcel, round, state: 'open' })
+      const stop: Stop = { parcel, round, state: 'open' }
+      const bytes = [...stops.values()].reduce((sum, each) => sum + sizeOf(each), sizeOf(stop))
+      if (stops.size >= MOST_STOPS || bytes > MOST_BYTES)
+        throw new RpcError('STORAGE_FULL', 'no room for further parcels')
+      return put(stop)
     }
     if (known.state !== 'open' || pending(known)) return
     const next: Stop = { ...known, parcel, round }

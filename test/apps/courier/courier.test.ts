@@ -275,6 +275,26 @@ t.test('a hand-in that is cut off goes on, whether the round was closed or not',
       }
 })
 
+t.test('a hand-in that cannot be sent yet does not keep the courier from the parcels', async (t) => {
+  const world = await startWith(t, parcel(1))
+  world.fail('messages.publish', () => new RpcError('OUTBOX_FULL', 'full'))
+  await world.sees('Today', { type: 'softKey', id: 'menu' })
+  await world.choose('End of round', 'end')
+  await world.choose('Close and hand in', 'close')
+  await world.yes('1 parcels are still open')
+  await world.yes('Go where there is a signal')
+  start(t, world)
+  await world.yes('Go where there is a signal')
+  await world.choose('Today 0 of 1', 'PH-100001')
+  await world.sees('Collect €10.00', { type: 'back' })
+  world.mend()
+  await world.sees('Today 0 of 1', { type: 'softKey', id: 'menu' })
+  await world.choose('End of round', 'end')
+  await world.yes('Terminal and acquirer agree')
+  await world.sees('Sign in to begin')
+  t.equal(world.published.filter(({ topic }) => topic === 'hand-in').length, 1)
+})
+
 t.test('differences between parcels and terminal are named on screen, slip and message', async (t) => {
   const world = await startWith(t, parcel(1))
   world.extraTaken = 250n

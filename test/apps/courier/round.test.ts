@@ -133,3 +133,23 @@ t.test('more stops than can be kept are refused, and what came before stays', as
   t.equal((await openDesk(world)).round.stops().length, MOST_STOPS)
   t.ok(JSON.stringify(world.storage.get('round')).length < 48 * 1024, 'the head fits one value')
 })
+
+t.test('however large the parcels, room is left for how they end and for the hand-in', async (t) => {
+  const world = fakeHost()
+  const { round } = await openDesk(world)
+  const fat = {
+    recipient: '长'.repeat(60),
+    note: '注'.repeat(200),
+    contents: '物'.repeat(60),
+    shipper: '寄'.repeat(60),
+  }
+  await t.rejects(
+    (async () => {
+      for (let stop = 1; stop <= MOST_STOPS; stop++)
+        await round.merge({ ...day, parcels: [parcel(stop, fat)] })
+    })(),
+    { code: 'STORAGE_FULL' },
+  )
+  const stored = Buffer.byteLength(JSON.stringify([...world.storage]))
+  t.ok(stored > 500 * 1024 && stored < 700 * 1024, `${stored} bytes`)
+})
