@@ -18,6 +18,7 @@ export interface Stage {
   fault(fault: Extract<Step, { fault: unknown }>['fault']): Promise<void>
   network(state: 'on' | 'off'): Promise<void>
   power(step: Extract<Step, { power: unknown }>['power']): Promise<void>
+  kill(what: Extract<Step, { kill: unknown }>['kill']): Promise<void>
   /** Every screen shown after `sequence`, oldest first, the one that stands now last. */
   screens(sequence: number): Promise<readonly SeenScreen[]>
   /** The text on the paper since power was first switched on. */
@@ -131,6 +132,7 @@ export async function play(
     if ('fault' in step) return stage.fault(step.fault)
     if ('network' in step) return stage.network(step.network)
     if ('power' in step) return stage.power(step.power)
+    if ('kill' in step) return stage.kill(step.kill)
     if ('wait' in step) return clock.sleep(step.wait)
     if ('expect' in step) return expect(step.expect)
     if ('key' in step) {

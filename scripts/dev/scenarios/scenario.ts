@@ -70,6 +70,8 @@ export const Step = Type.Union([
     },
     closed,
   ),
+  /** Kills one process at once; whoever watches it starts it again. */
+  Type.Object({ kill: Type.Enum(['secure', 'open', 'app']) }, closed),
   Type.Object({ wait: Type.Integer({ minimum: 1, maximum: 60_000 }) }, closed),
   Type.Object({ expect: Expectation }, closed),
 ])
@@ -137,7 +139,7 @@ export function readScenario(nameOrPath: string): Scenario {
     for (const [index, step] of steps.entries()) {
       if (checker(Step)(step) === undefined) continue
       const word = Object.keys((step ?? {}) as object)[0] ?? 'nothing'
-      const known = ['insert', 'pull', 'key', 'scan', 'fault', 'network', 'power', 'wait', 'expect']
+      const known = ['insert', 'pull', 'key', 'scan', 'fault', 'network', 'power', 'kill', 'wait', 'expect']
       const why = known.includes(word)
         ? `its ${word} is not as it should be: ${JSON.stringify(step).slice(0, 200)}`
         : `there is no step ${word}; there are: ${known.join(', ')}`

@@ -1,4 +1,5 @@
 // The stage of a scenario: hands and eyes over the handheld's control, the cloud's and the acquirer's own books.
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../../../hal/base/clock.js'
 import { PosternError } from '../../../hal/base/errors.js'
@@ -20,6 +21,13 @@ async function getJson<T>(url: string): Promise<T> {
   const response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
   if (!response.ok) throw new PosternError('STAGE_FAILED', `${url} answered ${response.status}`)
   return (await response.json()) as T
+}
+
+/** The first app that the open world has started. */
+function appOf(open: number | undefined): number | undefined {
+  if (open === undefined) return undefined
+  const children = readFileSync(`/proc/${open}/task/${open}/children`, 'utf8').split(' ').map(Number)
+  return children.find((pid) => pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/apps/'))
 }
 
 /** Joins a running terminal to the player. */
@@ -71,6 +79,11 @@ export function createStage(terminal: DevTerminal): Stage {
         await systemClock.sleep(50)
       }
       throw new PosternError('STAGE_FAILED', `the worlds are not ${wanted} after 20 s`)
+    },
+    async kill(what) {
+      const pid = what === 'app' ? appOf(terminal.pid('open')) : terminal.pid(what)
+      if (pid === undefined) throw new PosternError('STAGE_FAILED', `there is no ${what} to kill`)
+      process.kill(pid, 'SIGKILL')
     },
     screens: (after) => getJson<SeenScreen[]>(`${terminal.page}api/screens?after=${after}`),
     paper: async () => (await getJson<{ lines: string[] }>(`${terminal.page}api/paper`)).lines.join('\n'),
