@@ -200,7 +200,7 @@ if (browserPath === undefined) {
     await page.check('#network')
     await status('network online')
     await page.click('#chips button:has-text("Jonas Becker")')
-    await reads('Schulterblatt 3')
+    await reads('Waybill: PH-100003')
     await page.keyboard.press('Escape')
     await reads('Today 1 of 10')
     await page.fill('#battery', '14')
@@ -238,7 +238,12 @@ if (browserPath === undefined) {
       { width: 390, height: 844, scale: 3 },
     ]
     for (const { width, height, scale } of SIZES) {
-      const context = await browser!.newContext({ viewport: { width, height }, deviceScaleFactor: scale })
+      const context = await browser!.newContext({
+        viewport: { width, height },
+        deviceScaleFactor: scale,
+        // The card is measured where it comes to rest, not while it slides in.
+        reducedMotion: 'reduce',
+      })
       const other = await context.newPage()
       await other.goto(terminal.page)
       await other.click('[data-card="debit-signature"]')
