@@ -51,6 +51,7 @@ export interface DevTerminal {
   stop(): Promise<void>
 }
 
+const WORLDS = ['secure', 'open', 'module']
 const dist = (path: string) => join(packageRoot, 'dist', path)
 
 /** Starts it and resolves when both worlds are ready. On failure everything that was started is stopped again. */
@@ -89,7 +90,10 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
     return made
   }
   const stop = async () => {
-    for (const process of [...running].reverse()) await process.stop()
+    // The worlds first: what they still say is heard.
+    const worlds = running.filter(({ name }) => WORLDS.includes(name))
+    await Promise.all(worlds.map((process) => process.stop()))
+    await Promise.all(running.map((process) => process.stop()))
     await stacks?.stop()
     rmSync(layout.run, { recursive: true, force: true })
   }
@@ -102,14 +106,15 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       [dist('scripts/dev/acquirer/main.js'), configFile('acquirer', acquirerConfig())],
       { restart: false },
     )
-    const { port: acquirerPort, queryPort } = (await acquirer.start()) as { port: number; queryPort: number }
     const cloud = make(
       'cloud',
       process.execPath,
       [dist('scripts/dev/cloud/main.js'), configFile('cloud', cloudConfig())],
       { restart: false },
     )
-    const { mqttPort, httpPort } = (await cloud.start()) as unknown as { mqttPort: number; httpPort: number }
+    const [host, broker] = await Promise.all([acquirer.start(), cloud.start()])
+    const { port: acquirerPort, queryPort } = host as { port: number; queryPort: number }
+    const { mqttPort, httpPort } = broker as unknown as { mqttPort: number; httpPort: number }
 
     await personalise({ secureDir: layout.secure, dev, surroundings, acquirerPort, hostMs: options.hostMs })
     const links = [
@@ -167,9 +172,8 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       return oneAtATime(async () => {
         if (secure.state() !== 'stopped') return
         handheld?.send({ powered: true })
-        await module?.start()
-        await secure.start()
-        await open.start()
+        // Each waits for the others by itself, as on a device.
+        await Promise.all([module?.start(), secure.start(), open.start()])
       })
     }
     await powerOn()
