@@ -86,9 +86,13 @@ export const SecureMethods = {
     params: Type.Object({ owner: Owner, request: CollectRequest }, closed),
     result: PaymentView,
   },
-  'payments.status': { params: Type.Object({ key: PaymentKey }, closed), result: PaymentView },
+  /** Of the owner's own payments, as with cancel and receipt: another's key is as good as none. */
+  'payments.status': {
+    params: Type.Object({ owner: Owner, key: PaymentKey }, closed),
+    result: PaymentView,
+  },
   'payments.cancel': {
-    params: Type.Object({ key: PaymentKey }, closed),
+    params: Type.Object({ owner: Owner, key: PaymentKey }, closed),
     result: Type.Object({ cancelled: Type.Boolean() }, closed),
   },
   'payments.void': {
@@ -96,7 +100,7 @@ export const SecureMethods = {
     result: PaymentView,
   },
   'payments.receipt': {
-    params: Type.Object({ key: PaymentKey }, closed),
+    params: Type.Object({ owner: Owner, key: PaymentKey }, closed),
     result: Type.Union([ReceiptFacts, Type.Null()]),
   },
   /** Payments whose outcome changed and that the open world has not acknowledged yet, oldest first, at most 20. */

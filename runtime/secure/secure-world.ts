@@ -91,7 +91,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const operators = readOperatorsDocument(documents.read('operators', OperatorsDocument))
   const emv = emvConfiguration(documents.read('emv', EmvDocument))
   const keys = await openKeys(config, random)
-  const journal = openJournal(join(config.dataDir, 'journal.db'), clock)
+  const journal = openJournal(join(config.dataDir, 'journal.db'), clock, options.onFatal)
   const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))
 
   let bridge: BridgeServer | undefined

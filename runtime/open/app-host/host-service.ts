@@ -68,7 +68,7 @@ export function createHostService(
   /** What became of a payment during which the secure world fell over: its journal knows. */
   const recovered = async (key: string, signal: AbortSignal): Promise<PaymentView> => {
     for (;;) {
-      const view = await again(signal, () => secure['payments.status']({ key }, signal))
+      const view = await again(signal, () => secure['payments.status']({ owner: owner(), key }, signal))
       if (view.outcome === 'unknown')
         throw new RpcError('SECURE_WORLD_AWAY', 'the payment had not begun; nothing was taken')
       if (view.outcome !== 'inProgress') return view
@@ -131,8 +131,10 @@ export function createHostService(
 
     'payments.collect': (request, signal) =>
       pay(request.key, signal, () => secure['payments.collect']({ owner: owner(), request }, signal)),
-    'payments.status': ({ key }, signal) => again(signal, () => secure['payments.status']({ key }, signal)),
-    'payments.cancel': ({ key }, signal) => once(() => secure['payments.cancel']({ key }, signal)),
+    'payments.status': ({ key }, signal) =>
+      again(signal, () => secure['payments.status']({ owner: owner(), key }, signal)),
+    'payments.cancel': ({ key }, signal) =>
+      once(() => secure['payments.cancel']({ owner: owner(), key }, signal)),
     'payments.void': (request, signal) =>
       pay(request.key, signal, () => secure['payments.void']({ owner: owner(), request }, signal)),
     'round.totals': (_params, signal) => again(signal, () => secure['round.totals'](null, signal)),
@@ -140,7 +142,7 @@ export function createHostService(
 
     'printer.print': (document, signal) => services.printing.print(document, signal),
     'printer.receipt': async ({ key, copy }, signal) => {
-      const facts = await again(signal, () => secure['payments.receipt']({ key }, signal))
+      const facts = await again(signal, () => secure['payments.receipt']({ owner: owner(), key }, signal))
       if (facts === null) throw new RpcError('NO_RECEIPT', 'this payment has no receipt')
       return services.printing.receipt(facts, { copy, locale: services.locale() }, signal)
     },

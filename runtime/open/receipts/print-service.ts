@@ -76,7 +76,7 @@ export function createPrintService(parts: PrintServiceParts): PrintService {
       return { outcome: outcome.kind === 'done' ? 'printed' : outcome.cause }
     } catch (error) {
       // Busy: somebody else prints without the queue, such as a self-test. Closed: the terminal is going down.
-      log.warn('print.refused', { code: isPosternError(error) ? error.code : String(error) })
+      log.warn('print.refused', { fault: isPosternError(error) ? error.code : String(error) })
       return { outcome: 'offline' }
     }
   }

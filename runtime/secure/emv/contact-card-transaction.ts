@@ -147,7 +147,7 @@ class ContactCardTransaction implements CardTransaction {
       )
     } catch (error) {
       // The payment is decided; a reader that is lost by now must not change that.
-      log.warn('emv.release', { code: error instanceof PosternError ? error.code : 'UNKNOWN' })
+      log.warn('emv.release', { fault: error instanceof PosternError ? error.code : 'UNKNOWN' })
     }
   }
 

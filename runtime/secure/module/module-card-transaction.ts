@@ -95,7 +95,7 @@ class ModuleCardTransaction implements CardTransaction {
       if (connection?.open()) await connection.call('card.finish', { approved }, FINISH_MS)
     } catch (error) {
       // The payment is decided; a module that is lost by now must not change that.
-      log.warn('module.finish', { code: isPosternError(error) ? error.code : 'FAULT' })
+      log.warn('module.finish', { fault: isPosternError(error) ? error.code : 'FAULT' })
     } finally {
       connection?.close()
       this.#resume?.()

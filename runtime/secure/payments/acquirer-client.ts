@@ -73,7 +73,10 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
         log.warn('acquirer.stray', { acquirer: entry.id, mti, stan })
         deps.onStray({ mti, stan })
       } catch (error) {
-        log.warn('acquirer.stray', { acquirer: entry.id, code: isPosternError(error) ? error.code : 'FAULT' })
+        log.warn('acquirer.stray', {
+          acquirer: entry.id,
+          fault: isPosternError(error) ? error.code : 'FAULT',
+        })
       }
     },
   )

@@ -41,7 +41,7 @@ export async function authorise(
 
   const note = (event: string, error: unknown): string => {
     const code = isPosternError(error) ? error.code : 'FAULT'
-    log.error(event, { key: record.current.key, code })
+    log.error(event, { payment: record.current.key, fault: code })
     return code
   }
 

@@ -24,10 +24,10 @@ type PaymentMethods = Pick<
 export function servePayments(service: PaymentService, session: Session): PaymentMethods {
   return {
     'payments.collect': ({ owner, request }, signal) => service.collect(request, owner, signal),
-    'payments.status': ({ key }) => service.status(key),
-    'payments.cancel': ({ key }) => service.cancel(key),
+    'payments.status': ({ owner, key }) => service.status(key, owner.app),
+    'payments.cancel': ({ owner, key }) => service.cancel(key, owner.app),
     'payments.void': ({ owner, request }, signal) => service.voidPayment(request, owner, signal),
-    'payments.receipt': ({ key }) => service.receipt(key),
+    'payments.receipt': ({ owner, key }) => service.receipt(key, owner.app),
     'payments.unacknowledged': () => service.unacknowledged(),
     'payments.acknowledge': ({ sequence }) => {
       service.acknowledge(sequence)

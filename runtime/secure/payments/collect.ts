@@ -72,7 +72,7 @@ export function startSale(
   /** Logs what went wrong with card or reader; the code for it. */
   function cardFault(error: unknown): string {
     const code = isPosternError(error) ? error.code : 'FAULT'
-    deps.log.error('payment.cardFault', { key: created.key, code })
+    deps.log.error('payment.cardFault', { payment: created.key, fault: code })
     return code
   }
 

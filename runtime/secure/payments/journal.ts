@@ -106,10 +106,15 @@ function openDatabase(path: string): Database.Database {
 const parse = <T>(row: unknown): T => JSON.parse((row as { record: string }).record) as T
 
 /**
- * Opens or makes the journal at `path`, mode 0600 in a folder of mode 0700.
+ * Opens or makes the journal at `path`, mode 0600 in a folder of mode 0700. `onFailed` hears of the first `JOURNAL_FAILED`,
+ * whoever wrote: a sign-in that can no longer count its tries must end the process just as a payment does.
  * @throws PosternError `JOURNAL_UNSAFE`, `JOURNAL_NEWER`, `JOURNAL_BROKEN` when its last entries do not hold together
  */
-export function openJournal(path: string, clock: Clock): Journal {
+export function openJournal(
+  path: string,
+  clock: Clock,
+  onFailed: (error: PosternError) => void = () => undefined,
+): Journal {
   const db = openDatabase(path)
   const sql = {
     lastEntries: db.prepare('SELECT seq, at_ms, step, body, hash FROM entries ORDER BY seq DESC LIMIT 2'),
@@ -258,6 +263,7 @@ export function openJournal(path: string, clock: Clock): Journal {
     } catch (error) {
       if (isPosternError(error)) throw error // the writer's own refusal: nothing was written
       failure = new PosternError('JOURNAL_FAILED', 'the journal cannot be written', { step }, error)
+      onFailed(failure)
       throw failure
     }
   }

@@ -67,12 +67,13 @@ export interface UnacknowledgedPayment {
 export interface PaymentService {
   /** Takes a payment. Again with the same key: the same result, or the payment under way. Resolves with the card out. */
   collect(request: CollectRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
-  status(key: string): PaymentView
+  /** With `app`, here and below: only of that app's payments; another's key is as good as none. */
+  status(key: string, app?: string): PaymentView
   /** Ends the payment of that key as `cancelled` if its card has not been read yet. */
-  cancel(key: string): { cancelled: boolean }
+  cancel(key: string, app?: string): { cancelled: boolean }
   /** Takes an approved payment of the open round back, after a supervisor's code. */
   voidPayment(request: VoidRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
-  receipt(key: string): ReceiptFacts | null
+  receipt(key: string, app?: string): ReceiptFacts | null
   unacknowledged(): UnacknowledgedPayment[]
   acknowledge(sequence: number): void
   /** Opens or resumes a round for who has just signed in; why not, in words, where another's round is still open. */

@@ -17,6 +17,9 @@ import { voidPayment } from './void-payment.js'
 /** Most changes handed to the open world at once. */
 const MAX_CHANGES = 20
 
+const owned = (record: PaymentRecord | undefined, app: string | undefined) =>
+  app === undefined || record?.app === app ? record : undefined
+
 /** Makes the service. `recover` must be called once before anything else. */
 export function createPaymentService(deps: PaymentDependencies): PaymentService {
   const { journal, acquirer, merchant, session, clock } = deps
@@ -151,22 +154,24 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     },
     collect: (request, owner, signal) => guarded(() => takePayment(request, owner, signal)),
 
-    status(key) {
-      const record = journal.payment(key)
+    status(key, app) {
+      const record = owned(journal.payment(key), app)
       if (record !== undefined) return views.view(record)
-      const voided = journal.paymentByVoidKey(key)
+      const voided = owned(journal.paymentByVoidKey(key), app)
       if (voided !== undefined) return views.voidView(voided)
       const locale = session.operator?.locale ?? merchant.locale
       const amount = { minor: '0', currency: merchant.currency }
       return views.plain({ key, reference: '-', amount, locale }, 'unknown')
     },
 
-    cancel: (key) => ({ cancelled: live?.key === key && live.sale.cancel() }),
+    cancel: (key, app) => ({
+      cancelled: live?.key === key && owned(journal.payment(key), app) !== undefined && live.sale.cancel(),
+    }),
 
     voidPayment: (request, owner, signal = new AbortController().signal) =>
       guarded(async () => {
         if (live !== undefined || occupied) {
-          const original = journal.payment(request.original)
+          const original = owned(journal.payment(request.original), owner.app)
           const amount =
             original === undefined
               ? { minor: '0', currency: merchant.currency }
@@ -178,10 +183,10 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
         return occupying(() => voidPayment(deps, lane, reversals, views, request, owner, signal))
       }),
 
-    receipt(key) {
-      const record = journal.payment(key)
+    receipt(key, app) {
+      const record = owned(journal.payment(key), app)
       if (record !== undefined) return views.receipt(record)
-      const voided = journal.paymentByVoidKey(key)
+      const voided = owned(journal.paymentByVoidKey(key), app)
       return voided === undefined ? null : views.voidReceipt(voided)
     },
 
@@ -191,7 +196,11 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
         sequence,
         view: views.view(journal.payment(key)!),
       })),
-    acknowledge: (sequence) => journal.commit('change.acknowledged', (step) => step.dropChange(sequence)),
+    acknowledge(sequence) {
+      // Only what was handed out: else whoever repeats itself fills the journal.
+      if (journal.changes(MAX_CHANGES).every((change) => change.sequence !== sequence)) return
+      journal.commit('change.acknowledged', (step) => step.dropChange(sequence))
+    },
 
     beginRound: (operator) => rounds.begin(operator),
     totals: () => rounds.totals(),

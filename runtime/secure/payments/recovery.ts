@@ -22,7 +22,7 @@ export function recoverPayments({ journal, clock, log }: Needs): number {
       else if (state === 'CANCELLED') after = { ...after, ended: 'cancelled', code: 'RESTART' }
       step.putPayment(after)
       step.queueChange(record.key, record.app)
-      log.warn('payment.recovered', { key: record.key, from: record.state, to: after.state })
+      log.warn('payment.recovered', { payment: record.key, from: record.state, to: after.state })
     }
   })
   return unfinished.length

@@ -91,7 +91,7 @@ export function createReversals(deps: Needs): Reversals {
       })
       if (stuck) step.queueChange(record.key, record.app)
     })
-    log.warn('reversal.failed', { key, failures, why })
+    log.warn('reversal.failed', { payment: key, failures, why })
     if (stuck) {
       deps.onChanged()
       deps.onNotice(
@@ -115,7 +115,7 @@ export function createReversals(deps: Needs): Reversals {
       step.putPayment(record)
       if (changed) step.queueChange(record.key, record.app)
     })
-    log.info('reversal.acknowledged', { key, responseCode, cause: record.reversal!.cause })
+    log.info('reversal.acknowledged', { payment: key, responseCode, cause: record.reversal!.cause })
     if (changed) deps.onChanged()
   }
 

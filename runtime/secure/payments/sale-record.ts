@@ -67,7 +67,7 @@ export function saleRecord(deps: Needs, created: PaymentRecord, onOwed: () => vo
     endAfterFault(error) {
       if (isPosternError(error, 'JOURNAL_FAILED') || !LIVE_STATES.includes(record.state)) throw error
       const code = isPosternError(error) ? error.code : 'FAULT'
-      log.error('payment.fault', { key: record.key, code, state: record.state })
+      log.error('payment.fault', { payment: record.key, fault: code, state: record.state })
       if (record.state === 'CREATED' || record.state === 'PREPARED') own.end('cardUnusable', code)
       else if (record.state === 'SENT') own.takeBack('answerUnknown', 'unreadable')
       else if (record.state === 'APPROVED') own.takeBack('cardNotFinal', 'cardFailed')

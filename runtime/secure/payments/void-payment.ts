@@ -34,7 +34,8 @@ export async function voidPayment(
 ): Promise<PaymentView> {
   const { journal, session, merchant } = deps
   const known = journal.paymentByVoidKey(request.key)
-  if (known !== undefined && known.key === request.original) return views.voidView(known)
+  if (known !== undefined && known.key === request.original && known.app === owner.app)
+    return views.voidView(known)
   if (known !== undefined || journal.payment(request.key) !== undefined)
     throw new PosternError('KEY_REUSED', 'this key was used for another payment')
   const operator = session.operator
@@ -70,7 +71,7 @@ export async function voidPayment(
       void: { key, reason, supervisor, receiptNumber, operator: operator.id, atMs: nowMs },
     })
   })
-  deps.log.info('payment.voiding', { key: original.key, supervisor })
+  deps.log.info('payment.voiding', { payment: original.key, supervisor })
   await lane.run(() => reversals.flush(signal))
   return views.voidView(journal.payment(original.key)!)
 }

@@ -149,7 +149,7 @@ export function createPinEntry(deps: PinEntryDependencies): EnterPin {
       result = await entered
       return result
     } catch (error) {
-      log.error('pin.notSafe', { code: isPosternError(error) ? error.code : 'FAULT' })
+      log.error('pin.notSafe', { fault: isPosternError(error) ? error.code : 'FAULT' })
       return result
     } finally {
       ready = false

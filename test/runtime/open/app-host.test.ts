@@ -251,7 +251,9 @@ t.test('an app gets a clean process, and its calls go where they belong', async 
     },
     'session.signIn': () => ({ id: '7', name: 'Ada', role: 'courier', locale: 'en' }),
     'session.authorise': () => ({ granted: true, supervisor: '9' }),
-    'payments.receipt': ({ key }) => (key === 'key-unknown' ? null : facts),
+    'payments.receipt': ({ owner, key }) => (owner.app !== 'probe' || key === 'key-unknown' ? null : facts),
+    'payments.status': ({ owner, key }) => view(key, owner.app === 'probe' ? 'approved' : 'unknown'),
+    'payments.cancel': ({ owner }) => ({ cancelled: owner.app === 'probe' }),
     'round.totals': () => {
       throw new RpcError('NO_OPERATOR', 'sign in first')
     },
@@ -301,6 +303,10 @@ t.test('an app gets a clean process, and its calls go where they belong', async 
   })
   t.same(await r.call('round.totals', null), { code: 'NO_OPERATOR' }, 'refusals cross two hops')
   t.same(await r.call('payments.status', { key: 'k' }), { code: 'INVALID_PARAMS' })
+  t.match(await r.call('payments.status', { key: 'key-known-1' }), { result: { outcome: 'approved' } })
+  t.same(await r.call('payments.cancel', { key: 'key-known-1' }), { result: { cancelled: true } })
+  const stranger = { key: 'key-known-1', owner: { app: 'other', name: 'Other' } }
+  t.same(await r.call('payments.status', stranger), { code: 'INVALID_PARAMS' }, 'no app names its owner')
   t.same(await r.call('printer.receipt', { key: 'key-unknown', copy: 'customer' }), { code: 'NO_RECEIPT' })
   t.same(await r.call('printer.receipt', { key: 'key-known-1', copy: 'merchant' }), {
     result: { outcome: 'paperOut' },

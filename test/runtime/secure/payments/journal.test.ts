@@ -201,3 +201,27 @@ t.test('a journal of a newer release is written only if it says so', (t) => {
   t.throws(() => openJournal(path, clock), { code: 'JOURNAL_NEWER' })
   t.end()
 })
+
+t.test('the first failure is told, whoever wrote; a refusal by the writer is none', (t) => {
+  const failed: unknown[] = []
+  const journal = openJournal(join(t.testdir(), 'journal.db'), clock, (error) => failed.push(error))
+  const refuse = () => {
+    throw new PosternError('STATE_INVALID', 'no')
+  }
+  t.throws(() => journal.commit('refused', refuse), { code: 'STATE_INVALID' })
+  t.strictSame(failed, [])
+  const disk = () => {
+    throw new Error('disk I/O error')
+  }
+  t.throws(() => journal.commit('attempts', disk), { code: 'JOURNAL_FAILED' })
+  t.throws(
+    () => journal.commit('attempts', (step) => step.putAttempts('17', { failures: 1, lockedUntilMs: 0 })),
+    {
+      code: 'JOURNAL_FAILED',
+    },
+  )
+  t.match(failed, [{ code: 'JOURNAL_FAILED' }])
+  t.equal(failed.length, 1)
+  journal.close()
+  t.end()
+})

@@ -1,9 +1,15 @@
 // What a payment may become, one case each; and the promises that hold across payments: once a key, once a reference.
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { PosternError } from '../../../../hal/base/errors.js'
+import { createLog } from '../../../../hal/base/pino-log.js'
 import { checker } from '../../../../runtime/api/contract.js'
 import type { PaymentView } from '../../../../runtime/api/payments.js'
 import { SecureMethods } from '../../../../runtime/bridge/contract.js'
 import type { StartOutcome } from '../../../../runtime/secure/card-transaction.js'
+import { servePayments } from '../../../../runtime/secure/payments/bridge-payments.js'
+import type { Session } from '../../../../runtime/secure/session.js'
 import {
   authorisation,
   COURIER,
@@ -171,7 +177,6 @@ t.test('what happens at the card before anything is sent leaves nothing to take 
 
 t.test('a reader that is lost is an outcome, and a fault after the approval is taken back', async (t) => {
   const host = new TestHost()
-  const { PosternError } = await import('../../../../hal/base/errors.js')
   const lost = () => Promise.reject(new PosternError('DEVICE_LOST', 'gone'))
   const script: { start?: () => Promise<StartOutcome>; final?: () => Promise<never> } = { start: lost }
   const terminal = startTerminal({ folder: t.testdir(), host, card: script })
@@ -462,7 +467,6 @@ t.test('nobody signed in, wrong amounts, and another courier on an open round ar
 t.test('a journal that cannot be written stops everything, and nobody is told "approved"', async (t) => {
   const host = new TestHost()
   const folder = t.testdir()
-  const { PosternError } = await import('../../../../hal/base/errors.js')
   const { powerUntil } = await import('./support.js')
   const power = powerUntil(0)
   const failing = {
@@ -481,4 +485,82 @@ t.test('a journal that cannot be written stops everything, and nobody is told "a
   t.match(again.service.status('key-0001'), { outcome: 'reversed' })
   t.match([...host.ledger.values()], [{ state: 'reversed' }])
   await again.close()
+})
+
+t.test("another app's payment: its status, receipt, cancel and void are as good as unknown", async (t) => {
+  const other = { app: 'other', name: 'Other' }
+  let letGo = (_: StartOutcome) => {}
+  const start = () => new Promise<StartOutcome>((resolve) => (letGo = resolve))
+  const host = new TestHost()
+  const terminal = startTerminal({ folder: t.testdir(), host, card: { start } })
+  const { service } = terminal
+  const bridge = servePayments(service, {} as Session)
+  const signal = new AbortController().signal
+  const of = (owner: typeof OWNER, key: string) => [
+    bridge['payments.status']({ owner, key }, signal),
+    bridge['payments.receipt']({ owner, key }, signal),
+  ]
+  const voiding = async (owner: typeof OWNER, key: string) =>
+    bridge['payments.void']({ owner, request: { key, original: 'key-0001', reason: 'x' } }, signal)
+
+  const paying = service.collect(request('key-0001'), OWNER)
+  await settle()
+  t.strictSame(await bridge['payments.cancel']({ owner: other, key: 'key-0001' }, signal), {
+    cancelled: false,
+  })
+  t.match(await voiding(other, 'void-009'), { outcome: 'busy', reference: '-', amount: { minor: '0' } })
+  t.match(await voiding(OWNER, 'void-008'), { outcome: 'busy', reference: 'REF-key-0001' })
+  letGo({ kind: 'online', authorisation: authorisation() })
+  t.match(await paying, { outcome: 'approved' }, 'the stranger did not cancel it')
+
+  t.match(of(other, 'key-0001'), [{ outcome: 'unknown', reference: '-' }, null])
+  t.match(of(OWNER, 'key-0001'), [{ outcome: 'approved' }, { type: 'sale' }])
+  t.match(await voiding(OWNER, 'void-001'), { outcome: 'voided' })
+  t.match(of(other, 'void-001'), [{ outcome: 'unknown', reference: '-' }, null])
+  t.match(of(OWNER, 'void-001'), [{ outcome: 'voided' }, { type: 'void' }])
+  await t.rejects(voiding(other, 'void-001'), { code: 'KEY_REUSED' })
+  await terminal.close()
+})
+
+t.test('an acknowledgement of what was not handed out writes nothing', async (t) => {
+  const terminal = startTerminal({ folder: t.testdir(), host: new TestHost() })
+  const { service, journal } = terminal
+  await service.collect(request('key-0001'), OWNER)
+  const { sequence } = service.unacknowledged()[0]!
+  service.acknowledge(sequence)
+  t.strictSame(service.unacknowledged(), [])
+  const before = journal.verify()
+  for (const unknown of [sequence, 0, -1, 1e300]) service.acknowledge(unknown)
+  t.strictSame(journal.verify(), before)
+  await terminal.close()
+})
+
+t.test('log lines name the payment and the fault in fields that the log does not blank', async (t) => {
+  const folder = t.testdir()
+  const file = join(folder, 'log')
+  const descriptor = openSync(file, 'w')
+  const host = new TestHost()
+  const card = {
+    final: () => {
+      throw new PosternError('DEVICE_LOST', 'the reader is gone')
+    },
+  }
+  const terminal = startTerminal({
+    folder,
+    host,
+    card,
+    log: createLog('secure', 'info', descriptor),
+  })
+  await terminal.service.collect(request('key-0001'), OWNER)
+  await terminal.close()
+  closeSync(descriptor)
+  const lines = readFileSync(file, 'utf8').trim().split('\n')
+  t.match(
+    lines.map((line) => JSON.parse(line)),
+    [
+      { event: 'payment.cardFault', payment: 'key-0001', fault: 'DEVICE_LOST' },
+      { event: 'reversal.acknowledged', payment: 'key-0001' },
+    ],
+  )
+  t.notMatch(lines.join(), /redacted/)
 })

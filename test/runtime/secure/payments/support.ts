@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fromHex } from '../../../../hal/base/bytes.js'
 import type { Clock } from '../../../../hal/base/clock.js'
 import { PosternError } from '../../../../hal/base/errors.js'
-import { silentLog } from '../../../../hal/base/log.js'
+import { type Log, silentLog } from '../../../../hal/base/log.js'
 import { packageRoot } from '../../../../hal/base/package-root.js'
 import type { CollectRequest, Operator } from '../../../../runtime/api/payments.js'
 import type {
@@ -317,6 +317,7 @@ export interface TerminalOptions {
   readonly isOnline?: () => boolean
   readonly cards?: CardTransactionFactory
   readonly prompts?: PaymentDependencies['prompts']
+  readonly log?: Log
 }
 
 /** Starts a terminal on the journal of `folder`: journal, service, recovery. */
@@ -349,7 +350,7 @@ export function startTerminal(options: TerminalOptions): Terminal {
     },
     texts: loadTexts(join(packageRoot, 'runtime/secure/payments/texts')),
     clock,
-    log: silentLog,
+    log: options.log ?? silentLog,
     isOnline: options.isOnline ?? (() => true),
     onChanged: () => {
       terminal.changes++
