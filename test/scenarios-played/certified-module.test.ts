@@ -1,6 +1,13 @@
-// Every scenario with a simulated certified module in the place of our reader, kernel and PIN entry.
+// The scenarios in which the card's side differs, with the simulated certified module in the place of reader, kernel and PIN.
 import t from 'tap'
 import { playAll } from './play.js'
 
 t.setTimeout(1_200_000)
-await playAll(t, 'virtual-handheld-module')
+await playAll(t, 'virtual-handheld-module', [
+  'card-pulled',
+  'chinese',
+  'courier-card',
+  'power-cut',
+  'secure-world-dies',
+  'wrong-pin-then-right',
+])
