@@ -30,8 +30,20 @@ export async function serveBridge(options: BridgeServerOptions): Promise<BridgeS
   let current: { readonly remote: OpenClient; readonly socket: Socket } | undefined
 
   const server = createServer((socket) => {
-    current?.socket.destroy()
-    const { remote, peer } = connectContract(socket, SecureMethods, options.serve, OpenMethods)
+    if (current !== undefined) {
+      // Its pipes and screens go first: the new one counts its pipes from 1 again.
+      current.socket.destroy()
+      current = undefined
+      options.log.warn('bridge.disconnected', { reason: 'another open world has connected' })
+      options.onConnected(false)
+    }
+    const { remote, peer } = connectContract(
+      socket,
+      SecureMethods,
+      options.serve,
+      OpenMethods,
+      (method, error) => options.log.error('bridge.fault', { method, error }),
+    )
     const mine = { remote, socket }
     current = mine
     options.log.info('bridge.connected')

@@ -1,7 +1,7 @@
 // One exchange at a time with a host over a road: send, wait for the answer that fits, keep an ear open for strays.
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../../../hal/base/clock.js'
-import { isPosternError } from '../../../hal/base/errors.js'
+import { isPosternError, PosternError } from '../../../hal/base/errors.js'
 import type { BeforeSend, UnknownCause } from './acquirer-port.js'
 import { Deframer, frame, type Tpdu } from './iso8583/framing.js'
 import type { Road } from './roads/road.js'
@@ -91,6 +91,7 @@ export function createHostLine(
 
   async function open(signal: AbortSignal): Promise<LineSession> {
     const stream = await road.open(signal)
+    if (stream.destroyed) throw new PosternError('ROAD_CLOSED', 'the line ended as it was opened')
     const opened: LineSession = { stream, inbox: new AsyncQueue(), alive: true, lingering: undefined }
     const deframer = new Deframer()
     const end = (kind: UnknownCause) => {

@@ -43,9 +43,10 @@ export function createTlsRoad(options: TlsRoadOptions): Road {
           ...(options.clientCertificate === undefined ? {} : { cert: options.clientCertificate }),
           ...(options.clientKey === undefined ? {} : { key: options.clientKey }),
         })
+        // Bytes that follow the handshake at once can break the session before the caller listens.
+        socket.on('error', () => socket.destroy())
         const refuse = (code: string, message: string, cause?: unknown) => {
           settle()
-          socket.on('error', () => undefined)
           socket.destroy()
           carrier.destroy()
           reject(new PosternError(code, message, {}, cause))
