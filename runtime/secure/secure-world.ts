@@ -10,6 +10,7 @@ import { packageRoot } from '../../hal/base/package-root.js'
 import type { Board, BoardProfile } from '../../hal/board.js'
 import type { Operator } from '../api/payments.js'
 import type { OpenStatus, TerminalInfo } from '../bridge/contract.js'
+import { createAppFreeze } from './app-freeze.js'
 import { type BridgeServer, serveBridge } from './bridge-server.js'
 import type { CardTransactionFactory } from './card-transaction.js'
 import { openDocuments } from './documents.js'
@@ -52,9 +53,6 @@ export interface SecureWorldOptions {
   /** The journal is lost to this process: it must end and be started anew. */
   readonly onFatal: (error: unknown) => void
 }
-
-/** How long apps may take to stand still before a PIN is asked for. */
-const FREEZE_MS = 2500
 
 async function openKeys(config: SecureConfig, random: Random): Promise<TerminalKeys> {
   const passphrase = new Uint8Array(readFileSync(config.passphraseFile))
@@ -124,15 +122,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     onStray: (stray) => recordStray(journal, log, stray),
   })
 
-  const apps = {
-    async freeze() {
-      // With no open world there is no app that runs.
-      await connected()?.['apps.freeze'](null, AbortSignal.timeout(FREEZE_MS))
-    },
-    async thaw() {
-      await connected()?.['apps.thaw'](null, AbortSignal.timeout(FREEZE_MS))
-    },
-  }
+  const apps = createAppFreeze(connected, log)
   const enterPin = createPinEntry({
     screens,
     texts,
@@ -226,8 +216,10 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
       },
     },
     onConnected(isConnected) {
-      if (isConnected) showHome(merchant.name, 'ready')
-      else {
+      if (isConnected) {
+        apps.connected()
+        showHome(merchant.name, 'ready')
+      } else {
         pipes.disconnected()
         screens.closeScreens()
         showHome(merchant.name, 'appsRestarting')
