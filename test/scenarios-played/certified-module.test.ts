@@ -1,4 +1,4 @@
-// The scenarios in which the card's side differs, with the simulated certified module in the place of reader, kernel and PIN.
+// The scenarios in which the card side differs, with the simulated certified module in the place of reader, kernel and PIN.
 import t from 'tap'
 import { playAll } from './play.js'
 
