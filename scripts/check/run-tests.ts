@@ -1,4 +1,4 @@
-// npm test: runs tap over the built tests and closes with what passed, what failed, and each skip by name.
+// npm test: runs tap over the built tests and closes with what passed, each failure with its cause, and each skip by name.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,21 +17,57 @@ const child = spawn(process.execPath, [tap, 'run', '--reporter=terse', `--output
 })
 const code = await new Promise<number>((resolve) => child.on('close', (status) => resolve(status ?? 1)))
 
-/** Reads the totals that tap writes at the end of its TAP, and the names of what was skipped. */
-function summary(tapOutput: string): { passed: number; failed: number; skipped: string[] } {
-  const total = (word: string) =>
-    Number(new RegExp(`^# \\{.*\\b${word}: (\\d+)`, 'm').exec(tapOutput)?.[1] ?? 0)
-  const skipped = [...tapOutput.matchAll(/^ *ok \d+ (?:- )?(.*# SKIP.*)$/gim)].map((match) => match[1]!)
-  return { passed: total('pass'), failed: total('fail'), skipped }
+interface Summary {
+  readonly passed: number
+  readonly failed: number
+  readonly failures: readonly string[]
+  readonly skipped: readonly string[]
 }
 
-const { passed, failed, skipped } = existsSync(file)
+/** The names of the subtests around a line, outermost first, then its own; with tap's diagnosis below it. */
+function failureAt(lines: readonly string[], at: number): string {
+  const indentOf = (line: string) => line.length - line.trimStart().length
+  const indent = indentOf(lines[at]!)
+  const path: string[] = []
+  for (let line = at, depth = indent; line >= 0 && depth > 0; line--) {
+    const text = lines[line]!.trim()
+    if (!text.startsWith('# Subtest: ') || indentOf(lines[line]!) > depth) continue
+    path.unshift(text.slice('# Subtest: '.length))
+    depth = indentOf(lines[line]!) - 1
+  }
+  const own = lines[at]!.trim().replace(/^not ok \d+ (?:- )?/, '')
+  const diagnosis: string[] = []
+  if (lines[at + 1]?.trim() === '---')
+    for (const line of lines.slice(at + 2, at + 42)) {
+      if (line.trim() === '...' || line.trim() === 'source: >') break
+      diagnosis.push(line.slice(indent))
+    }
+  return [[...path, own].join(' > '), ...diagnosis].join('\n    ')
+}
+
+/** Reads the totals that tap writes at the end of its TAP, what failed, and the names of what was skipped. */
+function summary(tapOutput: string): Summary {
+  const total = (word: string) =>
+    Number(new RegExp(`^# \\{.*\\b${word}: (\\d+)`, 'm').exec(tapOutput)?.[1] ?? 0)
+  const lines = tapOutput.split('\n')
+  // A line with a time closes a subtest: only its assertions say what failed, unless the file itself did.
+  const isFailure = (line: string) => /^ *not ok \d+/.test(line) && !/# (TODO|SKIP)|^ .*# time=/i.test(line)
+  const skipped = lines.flatMap((line) => /^ *ok \d+ (?:- )?(.*# SKIP.*)$/i.exec(line)?.[1] ?? [])
+  const failures = lines.flatMap((line, at) => (isFailure(line) ? [failureAt(lines, at)] : []))
+  return { passed: total('pass'), failed: total('fail'), failures, skipped }
+}
+
+const { passed, failed, failures, skipped } = existsSync(file)
   ? summary(readFileSync(file, 'utf8'))
-  : { passed: 0, failed: 0, skipped: [] }
+  : { passed: 0, failed: 0, failures: [], skipped: [] }
 if (skipped.length > 0) {
   console.log('\nSkipped, and why:')
   for (const skip of skipped) console.log(`  ${skip}`)
 }
-const failures = code !== 0 && failed === 0 ? 1 : failed
-console.log(`\n${passed} passed, ${failures} failed, ${skipped.length} skipped`)
-process.exitCode = code !== 0 ? code : failures > 0 || passed === 0 ? 1 : 0
+if (failures.length > 0) {
+  console.log('\nFailed:')
+  for (const failure of failures) console.log(`  ${failure}`)
+}
+const failedCount = code !== 0 && failed === 0 ? 1 : failed
+console.log(`\n${passed} passed, ${failedCount} failed, ${skipped.length} skipped`)
+process.exitCode = code !== 0 ? code : failedCount > 0 || passed === 0 ? 1 : 0
