@@ -8,15 +8,16 @@ export interface Finished {
   readonly stdout: string
 }
 
-/** Runs `command` in the package's root (or `cwd`), bounded to `timeoutMs` (5 minutes). Never rejects. */
+/** Runs `command` in the package's root (or `cwd`) with `env` added to the environment, bounded to `timeoutMs` (5 minutes). Never rejects. */
 export function runCommand(
   command: string,
   args: readonly string[],
-  options: { cwd?: string; timeoutMs?: number } = {},
+  options: { cwd?: string; timeoutMs?: number; env?: NodeJS.ProcessEnv } = {},
 ): Promise<Finished> {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: options.cwd ?? packageRoot,
+      env: { ...process.env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: options.timeoutMs ?? 300_000,
     })
