@@ -3,6 +3,7 @@ import { ascii, fromHex, toHex } from '../../hal/base/bytes.js'
 import * as ciphers from '../../hal/base/ciphers.js'
 import * as dukpt from '../../runtime/secure/keys/aes-dukpt.js'
 import * as pin from '../../runtime/secure/keys/pin-block.js'
+import * as tdes from '../../runtime/secure/keys/tdes-dukpt.js'
 import { check, expectResult, type Handler, type Kind, type Vector } from './vectors.js'
 
 /** `{inputs} → {expected: {[name]: hex}}`. */
@@ -106,6 +107,102 @@ const DUKPT_AES: readonly Kind[] = [
   { kind: 'dukpt.aes.sequence_item', handler: sequenceItem },
 ]
 
+const tdesKey = (inputs: Vector, usage: tdes.TdesKeyUsage): Uint8Array =>
+  tdes.deriveTdesWorkingKey(fromHex(inputs.txn_key), usage)
+
+const tdesCbc = (name: string, usage: tdes.TdesKeyUsage, act: typeof ciphers.encryptCbc): Handler =>
+  hex(name, (i) => act('tdes', tdesKey(i, usage), fromHex(i.iv), fromHex(i.buf)))
+
+const retail = (key: Uint8Array, data: Uint8Array): Uint8Array => ciphers.retailMac(key, data, 1)
+
+/** A whole row of the standard's sequence under TDES: everything from the base key and the KSN. */
+const tdesSequenceItem: Handler = (vector) => {
+  const { inputs, expected } = vector
+  const ksn = fromHex(inputs.ksn)
+  const transaction = tdes.deriveTdesTransactionKey(tdes.deriveTdesInitialKey(fromHex(inputs.bdk), ksn), ksn)
+  const text = ascii.encode(inputs.data_ascii)
+  const key = (usage: tdes.TdesKeyUsage) => tdes.deriveTdesWorkingKey(transaction, usage)
+  const data = (usage: tdes.TdesKeyUsage) =>
+    toHex(ciphers.encryptCbc('tdes', key(usage), new Uint8Array(8), ciphers.padMethod1(text, 8)))
+  return check(expected, {
+    current_key: toHex(transaction),
+    pin_block_encrypted: toHex(
+      ciphers.encryptEcb('tdes', key('pin'), pin.encodeFormat0(pinOf(inputs), panOf(inputs))),
+    ),
+    data_request: data('dataRequest'),
+    data_response: data('dataResponse'),
+    mac_request: toHex(retail(key('macRequest'), text)),
+    mac_response: toHex(retail(key('macResponse'), text)),
+  })
+}
+
+/** A PIN under TDES DUKPT: format 0 is exact; of another format with free fill, what it deciphers to is compared. */
+const tdesEncryptPin: Handler = (vector) => {
+  const { inputs, expected } = vector
+  const key = tdesKey(inputs, 'pin')
+  if (inputs.format === 0)
+    return check(
+      expected.ciphertext,
+      toHex(ciphers.encryptEcb('tdes', key, pin.encodeFormat0(pinOf(inputs), panOf(inputs)))),
+    )
+  const clear = ciphers.decryptEcb('tdes', key, fromHex(expected.ciphertext))
+  return check(inputs.pin, ascii.decode(pin.decodeFormat3(clear, panOf(inputs))))
+}
+
+const DUKPT_TDES: readonly Kind[] = [
+  {
+    kind: 'dukpt.tdes.derive_ik',
+    handler: hex('ik', (i) => tdes.deriveTdesInitialKey(fromHex(i.bdk), fromHex(i.iksn))),
+  },
+  {
+    kind: 'dukpt.tdes.ksn_advance',
+    handler: hex('ksn', (i) => {
+      const { initialKsn, counter } = tdes.splitTdesKsn(fromHex(i.ksn))
+      return tdes.makeTdesKsn(initialKsn, tdes.nextTdesCounter(counter))
+    }),
+  },
+  {
+    kind: 'dukpt.tdes.derive_txn_key',
+    handler: hex('txn_key', (i) => tdes.deriveTdesTransactionKey(fromHex(i.ik), fromHex(i.ksn))),
+  },
+  {
+    kind: 'dukpt.tdes.encrypt_pinblock',
+    handler: hex('ciphertext', (i) => ciphers.encryptEcb('tdes', tdesKey(i, 'pin'), fromHex(i.pinblock))),
+  },
+  {
+    kind: 'dukpt.tdes.decrypt_pinblock',
+    handler: hex('pinblock', (i) => ciphers.decryptEcb('tdes', tdesKey(i, 'pin'), fromHex(i.ciphertext))),
+  },
+  { kind: 'dukpt.tdes.encrypt_pin', handler: tdesEncryptPin },
+  {
+    kind: 'dukpt.tdes.decrypt_pin',
+    handler: digits('pin', (i) =>
+      pin.decodeFormat0(ciphers.decryptEcb('tdes', tdesKey(i, 'pin'), fromHex(i.ciphertext)), panOf(i)),
+    ),
+  },
+  {
+    kind: 'dukpt.tdes.generate_request_mac',
+    handler: hex('mac', (i) => retail(tdesKey(i, 'macRequest'), fromHex(i.buf)).slice(0, 4)),
+  },
+  {
+    kind: 'dukpt.tdes.generate_response_mac',
+    handler: hex('mac', (i) => retail(tdesKey(i, 'macResponse'), fromHex(i.buf)).slice(0, 4)),
+  },
+  {
+    kind: 'dukpt.tdes.generate_request_cmac',
+    handler: hex('mac', (i) => ciphers.cmac('tdes', tdesKey(i, 'macRequest'), fromHex(i.buf))),
+  },
+  {
+    kind: 'dukpt.tdes.generate_response_cmac',
+    handler: hex('mac', (i) => ciphers.cmac('tdes', tdesKey(i, 'macResponse'), fromHex(i.buf))),
+  },
+  { kind: 'dukpt.tdes.encrypt_request', handler: tdesCbc('ciphertext', 'dataRequest', ciphers.encryptCbc) },
+  { kind: 'dukpt.tdes.decrypt_request', handler: tdesCbc('plaintext', 'dataRequest', ciphers.decryptCbc) },
+  { kind: 'dukpt.tdes.encrypt_response', handler: tdesCbc('ciphertext', 'dataResponse', ciphers.encryptCbc) },
+  { kind: 'dukpt.tdes.decrypt_response', handler: tdesCbc('plaintext', 'dataResponse', ciphers.decryptCbc) },
+  { kind: 'dukpt.tdes.sequence_item', handler: tdesSequenceItem },
+]
+
 /** Randomness of a vector: its own bytes, or zeros where it leaves them to chance. */
 const fixedRandom = (bytes: string | undefined) => (length: number) => {
   const out = new Uint8Array(length)
@@ -191,4 +288,4 @@ const PIN_BLOCKS: readonly Kind[] = [
   },
 ]
 
-export const KEY_KINDS: readonly Kind[] = [...DUKPT_AES, ...PIN_BLOCKS]
+export const KEY_KINDS: readonly Kind[] = [...DUKPT_AES, ...DUKPT_TDES, ...PIN_BLOCKS]

@@ -2,6 +2,7 @@
 import { fromHex, toHex } from '../../hal/base/bytes.js'
 import * as ciphers from '../../hal/base/ciphers.js'
 import { PosternError } from '../../hal/base/errors.js'
+import { tdesKeyVariant } from '../../scripts/key-room/key-variant.js'
 import { ISO8583_KINDS } from './host-iso8583.js'
 import { KEY_KINDS } from './host-keys.js'
 import { TLV_KINDS } from './host-tlv.js'
@@ -79,7 +80,10 @@ const PSEC: readonly Kind[] = [
     handler: hexResult((i) => ciphers.keyCheckValue('tdes', fromHex(i.key), i.length)),
   },
   { kind: 'psec.des.adjust_key_parity', handler: hexResult((i) => ciphers.oddParity(fromHex(i.key))) },
-  { kind: 'psec.des.apply_key_variant', servedBy: 'TDES key variants (TR-31 A and C, money issue)' },
+  {
+    kind: 'psec.des.apply_key_variant',
+    handler: hexResult((i) => tdesKeyVariant(fromHex(i.key), i.variant)),
+  },
 ]
 
 /** pyemv's own copies of the primitives; its EMV functions are the issuer's. */
@@ -116,7 +120,6 @@ export const HOST_KINDS: readonly Kind[] = [
   ...PSEC,
   ...KEY_KINDS,
   ...TLV_KINDS,
-  { kind: 'dukpt.tdes.*', servedBy: MONEY },
   { kind: 'tr31.*', servedBy: MONEY },
   ...ISO8583_KINDS,
   ...PYEMV_TOOLS,
