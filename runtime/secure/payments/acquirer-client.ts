@@ -57,6 +57,9 @@ export interface AcquirerClient extends Acquirer {
   close(): void
 }
 
+/** What this dialect has no message for. */
+const NOT_IN_DIALECT = { kind: 'notSent', reason: 'NOT_IN_DIALECT' } as const
+
 export function createAcquirerClient(deps: AcquirerClientDependencies): AcquirerClient {
   const { entry, keys, clock, log } = deps
   const line = createHostLine(
@@ -122,9 +125,20 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
     id: entry.id,
     terminalId: entry.terminalId,
     merchantId: entry.merchantId,
+    currency: entry.currency,
+    capabilities: {
+      refund: false,
+      preauth: false,
+      partial: false,
+      tip: false,
+      cashback: false,
+      manualEntry: false,
+      upload: false,
+    },
     close: () => line.close(),
 
-    async sale(request, beforeSend, signal) {
+    async authorise(request, beforeSend, signal) {
+      if (request.facts.kind !== 'sale') return NOT_IN_DIALECT
       const result = await exchange((ksn) => saleMessage(entry, request, ksn), beforeSend, true, signal)
       if (result.kind !== 'answered') return result
       const { responseCode, authorisationCode, retrievalReference } = answerFacts(result.value)
@@ -180,10 +194,13 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
           const { settlementCode, responseCode } = answerFacts(result.value)
           if (settlementCode === SETTLEMENT_CODES.inBalance) return { kind: 'agrees' }
           return settlementCode === SETTLEMENT_CODES.outOfBalance
-            ? { kind: 'differs', host: hostTotals(result.value), responseCode }
+            ? { kind: 'differs', host: hostTotals(result.value), responseCode, uploadWanted: false }
             : { kind: 'failed', reason: `RESPONSE_${responseCode}` }
         }
       }
     },
+    advise: async () => NOT_IN_DIALECT,
+    upload: async () => NOT_IN_DIALECT,
+    manage: async () => NOT_IN_DIALECT,
   }
 }

@@ -3,7 +3,7 @@ import { equalBytes } from '../../../hal/base/bytes.js'
 import { CURRENCIES } from '../../../hal/base/money.js'
 import { encodeTlv, parseTlv } from '../../../hal/base/tlv.js'
 import type { AcquirerEntry } from './acquirer-document.js'
-import type { OriginalFacts, ReversalRequest, SaleRequest, TotalsRequest } from './acquirer-port.js'
+import type { AuthoriseRequest, OriginalFacts, ReversalRequest, TotalsRequest } from './acquirer-port.js'
 import type { Message } from './iso8583/codec.js'
 import { ENTRY_MODES, originalDataElements, REVERSAL_REASONS } from './iso8583/dialects/postern-dev.js'
 import {
@@ -67,17 +67,17 @@ function transaction(
 }
 
 /** 0200: a sale to be authorised. */
-export function saleMessage(entry: Entry, request: SaleRequest, macKsn: Uint8Array): Message {
-  const { facts, cardData, pinBlock, de55 } = request
+export function saleMessage(entry: Entry, request: AuthoriseRequest, macKsn: Uint8Array): Message {
+  const { facts, card } = request
   return message('0200', [
     ...identity(entry),
     ...transaction(facts),
     ...times(facts.preparedAtMs, facts.utcOffsetMin),
     [11, digits(facts.stan, 6)],
-    [48, encodeCardData(cardData)],
-    [52, pinBlock?.bytes],
-    [53, encodeSecurityControl({ macKsn, pinKsn: pinBlock?.ksn })],
-    [55, de55],
+    [48, card && encodeCardData(card.cardData)],
+    [52, card?.pinBlock?.bytes],
+    [53, encodeSecurityControl({ macKsn, pinKsn: card?.pinBlock?.ksn })],
+    [55, card?.de55],
   ])
 }
 

@@ -2,14 +2,14 @@
 import { erase, toHex } from '../../../hal/base/bytes.js'
 import { isPosternError } from '../../../hal/base/errors.js'
 import type { CardAuthorisation, CardTransaction, FinalOutcome } from '../card-transaction.js'
-import type { SaleAnswer } from './acquirer-port.js'
+import type { AuthoriseAnswer } from './acquirer-port.js'
 import type { Lane } from './lane.js'
 import type { PaymentDependencies } from './payment-port.js'
 import { originalFacts, type Reversals } from './reversals.js'
 import type { SaleRecord } from './sale-record.js'
 
 type Needs = Pick<PaymentDependencies, 'acquirer' | 'log' | 'isOnline'>
-type Answered = Extract<SaleAnswer, { kind: 'answered' }>
+type Answered = Extract<AuthoriseAnswer, { kind: 'answered' }>
 
 /** A signal that never fires: once the card was read, nothing but its own time-outs ends a payment. */
 const unending = () => new AbortController().signal
@@ -45,14 +45,17 @@ export async function authorise(
     return code
   }
 
-  function send(): Promise<SaleAnswer> {
+  function send(): Promise<AuthoriseAnswer> {
     const { facts, de55, cardData, pinBlock, cardToken } = authorisation
     return lane.run(async () => {
       // One live payment at a time leaves nothing new to reverse here, unless the background work was cut short.
       if (!(await reversals.flush(unending()))) return { kind: 'notSent', reason: 'REVERSAL_FIRST' }
       record.prepare({ card: facts, cardToken, de55: toHex(de55) })
-      return acquirer.sale(
-        { facts: originalFacts(record.current), de55, cardData, pinBlock },
+      return acquirer.authorise(
+        {
+          facts: { ...originalFacts(record.current), kind: 'sale' },
+          card: { de55, cardData, pinBlock },
+        },
         () => record.advance('sending', {}),
         unending(),
       )
@@ -60,9 +63,9 @@ export async function authorise(
   }
 
   /** Asks, and holds the answer against what the journal knows: once SENT, "not sent" is no longer possible. */
-  async function askHost(): Promise<SaleAnswer> {
+  async function askHost(): Promise<AuthoriseAnswer> {
     if (!deps.isOnline()) return { kind: 'notSent', reason: 'NO_NETWORK' }
-    let answer: SaleAnswer
+    let answer: AuthoriseAnswer
     try {
       answer = await send()
     } catch (error) {

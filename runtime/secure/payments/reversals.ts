@@ -33,6 +33,7 @@ export function originalFacts(record: PaymentRecord): OriginalFacts {
   if (stan === undefined || preparedAtMs === undefined)
     throw new PosternError('STATE_INVALID', 'the payment was never prepared', { state: record.state })
   return {
+    kind: 'sale',
     stan,
     preparedAtMs,
     receiptNumber,

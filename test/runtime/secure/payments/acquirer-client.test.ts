@@ -189,8 +189,8 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
   const answers: unknown[] = []
   const watched: Acquirer = {
     ...acquirer,
-    async sale(...args) {
-      const answer = await acquirer.sale(...args)
+    async authorise(...args) {
+      const answer = await acquirer.authorise(...args)
       answers.push(answer)
       return answer
     },

@@ -19,8 +19,8 @@ import type {
 } from '../../../../runtime/secure/card-transaction.js'
 import type {
   Acquirer,
+  AuthoriseAnswer,
   OriginalFacts,
-  SaleAnswer,
   UnknownCause,
 } from '../../../../runtime/secure/payments/acquirer-port.js'
 import { type Journal, openJournal } from '../../../../runtime/secure/payments/journal.js'
@@ -196,6 +196,17 @@ export class TestHost implements Acquirer {
   readonly id = 'test'
   readonly terminalId = 'TERM0001'
   readonly merchantId = 'MERCHANT0000001'
+  readonly currency = 'EUR'
+  readonly capabilities = {
+    refund: true,
+    preauth: true,
+    partial: true,
+    tip: true,
+    cashback: true,
+    manualEntry: true,
+    upload: true,
+    offlineFloorMinor: 5000n,
+  }
   readonly ledger = new Map<string, LedgerLine>()
   readonly log: string[] = []
   rules: HostRule[] = []
@@ -207,7 +218,10 @@ export class TestHost implements Acquirer {
   /** DE55 scripts are none; the answer's other facts are always the same. */
   #id = ({ stan, preparedAtMs }: OriginalFacts) => `${stan} ${preparedAtMs}`
 
-  async sale(request: Parameters<Acquirer['sale']>[0], beforeSend: () => void): Promise<SaleAnswer> {
+  async authorise(
+    request: Parameters<Acquirer['authorise']>[0],
+    beforeSend: () => void,
+  ): Promise<AuthoriseAnswer> {
     if (!this.reachable) return { kind: 'notSent', reason: 'ROAD_CLOSED' }
     beforeSend()
     this.power.step('host: sale under way')
@@ -262,7 +276,35 @@ export class TestHost implements Acquirer {
     const host = this.totalsOf(request.batch)
     const equal = JSON.stringify(host) === JSON.stringify(request.totals)
     this.power.step('host: totals compared')
-    return equal ? { kind: 'agrees' as const } : { kind: 'differs' as const, host, responseCode: '95' }
+    return equal
+      ? { kind: 'agrees' as const }
+      : { kind: 'differs' as const, host, responseCode: '95', uploadWanted: true }
+  }
+
+  async advise(request: Parameters<Acquirer['advise']>[0], beforeSend: () => void) {
+    if (!this.reachable) return { kind: 'notSent' as const, reason: 'ROAD_CLOSED' }
+    beforeSend()
+    this.power.step('host: advice under way')
+    const { facts, repeat } = request
+    this.log.push(`${repeat ? 'advice again' : 'advice'} ${facts.kind} ${facts.stan}`)
+    if (facts.kind !== 'offlineDecline')
+      this.ledger.set(this.#id(facts), { minor: facts.amount.minor, batch: facts.batch, state: 'approved' })
+    this.power.step('host: advice done')
+    return { kind: 'acknowledged' as const, responseCode: '00', retrievalReference: '000000000002' }
+  }
+
+  async upload(request: Parameters<Acquirer['upload']>[0]) {
+    if (!this.reachable) return { kind: 'notSent' as const, reason: 'ROAD_CLOSED' }
+    const { original, minor, number, count } = request
+    this.log.push(`upload ${number}/${count} ${original.stan}`)
+    this.ledger.set(this.#id(original), { minor, batch: original.batch, state: 'approved' })
+    return { kind: 'acknowledged' as const, responseCode: '00' }
+  }
+
+  async manage(request: Parameters<Acquirer['manage']>[0]) {
+    if (!this.reachable) return { kind: 'notSent' as const, reason: 'ROAD_CLOSED' }
+    this.log.push(request.kind)
+    return { kind: 'done' as const, keyBlock: undefined }
   }
 }
 

@@ -104,8 +104,14 @@ export const APPROVED_CODES: readonly string[] = ['00']
 /** DE39 of an answer to a reversal that ends it: done, or nothing was there to reverse. */
 export const REVERSED_CODES: readonly string[] = ['00', '21', '25']
 
-/** DE22: chip (05), contactless chip (07), stripe (90), each with PIN entry capability (1). */
-export const ENTRY_MODES = { chip: '051', contactless: '071', stripe: '901' } as const
+/** DE22: chip (05), contactless chip (07), stripe (90, 80 in a chip's place), typed (01), each with PIN entry capability (1). */
+export const ENTRY_MODES = {
+  chip: '051',
+  contactless: '071',
+  stripe: '901',
+  fallback: '801',
+  manual: '011',
+} as const
 
 /** DE70. */
 export const NETWORK_CODES = { signOn: '001', echo: '301' } as const
