@@ -81,6 +81,8 @@ function directReader(card: VirtualCard): ChipCardReader {
 const people: CardPrompts = {
   presentCard: (_amount, signal) => untilAborted(signal),
   cardUnreadable: (signal) => untilAborted(signal),
+  useStripe: (_amount, _again, signal) => untilAborted(signal),
+  useChip: (_amount, signal) => untilAborted(signal),
   chooseApplication: async () => 0,
   confirmApplication: async () => true,
   enterPin: async () => ({ kind: 'entered', digits: ascii.encode(PIN) }),
@@ -126,7 +128,7 @@ async function payOnce(reader: ChipCardReader, keysDir: string, kernel: Meter, w
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
-  })(people)
+  })(people, { lastAmount: async () => undefined, onExceptionFile: async () => false })
   const request = { type: 'sale', sequence: 1, at: new Date(), locale: 'en' } as const
   const start = await kernel.run(() => transaction.start({ ...request, amount: money(1250, 'EUR') }, signal))
   if (start.kind !== 'online') throw new Error(`the card answered ${start.kind}`)

@@ -32,6 +32,8 @@ function people(pin: string, takeCard: () => void): CardPrompts {
   return {
     presentCard: (_amount, signal) => untilAborted(signal),
     cardUnreadable: (signal) => untilAborted(signal),
+    useStripe: (_amount, _again, signal) => untilAborted(signal),
+    useChip: (_amount, signal) => untilAborted(signal),
     chooseApplication: async () => 0,
     confirmApplication: async () => true,
     enterPin: async () => ({ kind: 'entered', digits: ascii.encode(pin) }),
@@ -54,7 +56,10 @@ export async function payWithCard(
     clock: systemClock,
     random: systemRandom,
     log: silentLog,
-  })(people(given.pin, given.takeCard))
+  })(people(given.pin, given.takeCard), {
+    lastAmount: async () => undefined,
+    onExceptionFile: async () => false,
+  })
   const { signal } = new AbortController()
   const request = { type: 'sale', sequence: 1, at: new Date(), locale: 'en' } as const
   const start = await transaction.start({ ...request, amount: money(1250, 'EUR') }, signal)

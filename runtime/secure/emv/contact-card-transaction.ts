@@ -9,6 +9,7 @@ import type { ChipCardReader, ChipCardSession } from '../../../hal/chip-card-rea
 import type {
   CardAuthorisation,
   CardFacts,
+  CardHistory,
   CardPrompts,
   CardRequest,
   CardTransaction,
@@ -34,13 +35,6 @@ import {
 import { panDigits, TransactionData, track2Equivalent } from './transaction-data.js'
 import { cardChannel } from './transport.js'
 
-/** What the terminal remembers of a card, by its token (Book 3, 10.6.1; Book 4, 6.3.6). */
-export interface CardHistory {
-  /** The latest amount of this card since the totals were last sent, in minor units; 0n where there is none. */
-  lastAmount(cardToken: string): Promise<bigint>
-  onExceptionFile(cardToken: string): Promise<boolean>
-}
-
 export interface ContactCardOptions {
   readonly reader: ChipCardReader
   readonly keys: CardKeys
@@ -49,9 +43,16 @@ export interface ContactCardOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly cardHistory?: CardHistory
   /** Gets each exchange with PAN, track, name and PIN bytes blanked. */
   readonly trace?: (entry: TraceEntry) => void
+}
+
+/** 9C for what is asked (Book 3, annex A; ISO 8583, processing code). */
+const CARD_TYPE: Readonly<Record<CardRequest['type'], number>> = {
+  sale: TRANSACTION_TYPE.purchase,
+  cash: TRANSACTION_TYPE.cash,
+  cashback: TRANSACTION_TYPE.cashback,
+  refund: TRANSACTION_TYPE.refund,
 }
 
 /** How long `finish` waits for the card to be taken out. */
@@ -59,21 +60,23 @@ const REMOVAL_TIMEOUT_MS = 60_000
 
 /** Makes the factory that payments are given. */
 export function contactCardTransactions(options: ContactCardOptions): CardTransactionFactory {
-  return (prompts) => new ContactCardTransaction(options, prompts)
+  return (prompts, history) => new ContactCardTransaction(options, prompts, history)
 }
 
 class ContactCardTransaction implements CardTransaction {
   readonly #options: ContactCardOptions
   readonly #prompts: CardPrompts
+  readonly #history: CardHistory
   readonly #data = new TransactionData()
   #session: ChipCardSession | undefined
   #amount: Money | undefined
   #first: FirstResult | undefined
   #finished: Promise<void> | undefined
 
-  constructor(options: ContactCardOptions, prompts: CardPrompts) {
+  constructor(options: ContactCardOptions, prompts: CardPrompts, history: CardHistory) {
     this.#options = options
     this.#prompts = prompts
+    this.#history = history
   }
 
   async start(request: CardRequest, signal: AbortSignal): Promise<StartOutcome> {
@@ -88,7 +91,7 @@ class ContactCardTransaction implements CardTransaction {
         this.#channel(session, signal),
         this.#data,
         configuration,
-        { ...request, type: TRANSACTION_TYPE.purchase },
+        { ...request, type: CARD_TYPE[request.type] },
         this.#services(request, both, wasRemoved),
       ),
     )
@@ -101,9 +104,16 @@ class ContactCardTransaction implements CardTransaction {
         this.#prompts.busy('authorising')
         return { kind: 'online', authorisation: await this.#authorisation(facts, first) }
       case 'approved':
-        return { kind: 'approvedOffline', authorisation: await this.#authorisation(facts, first) }
-      case 'declined':
-        return { kind: 'declinedOffline', facts, de55: buildDe55(this.#data), reason: first.reason }
+        return {
+          kind: 'approvedOffline',
+          authorisation: await this.#authorisation(facts, first),
+          signatureRequired: first.cvm.signatureRequired,
+          adviceRequired: first.adviceRequired,
+        }
+      case 'declined': {
+        const { reason, adviceRequired } = first
+        return { kind: 'declinedOffline', facts, de55: buildDe55(this.#data), reason, adviceRequired }
+      }
     }
   }
 
@@ -120,9 +130,16 @@ class ContactCardTransaction implements CardTransaction {
     }
     const facts = this.#facts({ ...first, cryptogramType: second.cryptogramType })!
     const de55 = buildDe55(this.#data, second)
-    return second.approved
-      ? { kind: 'approved', facts, de55, signatureRequired: first.cvm.signatureRequired }
-      : { kind: 'declined', facts, de55, cardSaidNo: second.cardSaidNo }
+    const { adviceRequired, cardSaidNo } = second
+    if (!second.approved) return { kind: 'declined', facts, de55, cardSaidNo, adviceRequired }
+    const { signatureRequired } = first.cvm
+    return {
+      kind: second.offline ? 'approvedOffline' : 'approved',
+      facts,
+      de55,
+      signatureRequired,
+      adviceRequired,
+    }
   }
 
   finish(result: { approved: boolean }): Promise<void> {
@@ -186,10 +203,11 @@ class ContactCardTransaction implements CardTransaction {
 
   #services(request: CardRequest, signal: AbortSignal, wasRemoved: () => boolean): TransactionServices {
     const prompts = this.#prompts
-    const { keys, random, cardHistory } = this.#options
+    const { keys, random } = this.#options
+    const history = this.#history
     return {
       random,
-      forceOnline: false,
+      forceOnline: request.forceOnline ?? false,
       async chooseApplication(names) {
         const index = await prompts.chooseApplication(names, signal)
         if (index !== undefined) prompts.busy('reading')
@@ -215,11 +233,12 @@ class ContactCardTransaction implements CardTransaction {
       },
       encryptPin: (pin, pan) => keys.encryptPin(pin, pan),
       cardHistory: async (data) => {
-        if (!cardHistory) return { lastAmountOfCard: 0n, onExceptionFile: false }
         const token = await this.#token(data)
+        const last = await history.lastAmount(token)
         return {
-          lastAmountOfCard: await cardHistory.lastAmount(token),
-          onExceptionFile: await cardHistory.onExceptionFile(token),
+          // NOTE: amounts of two currencies have no sum; the floor limit is in one.
+          lastAmountOfCard: last?.currency === request.amount.currency ? last.minor : 0n,
+          onExceptionFile: await history.onExceptionFile(token),
         }
       },
     }

@@ -12,6 +12,8 @@ export interface TransactionRequest {
   /** 9C. */
   readonly type: number
   readonly amount: Money
+  /** 9F03, part of `amount`. */
+  readonly otherAmount?: Money
   /** 9F41. */
   readonly sequence: number
   /** Local time of the terminal. */
@@ -32,12 +34,12 @@ export function setTransactionData(
   const { amount } = request
   const currency = CURRENCIES[amount.currency]!
   const { date, time } = transactionDateTime(request.at)
-  const cashback = 0n
+  const cashback = request.otherAmount?.minor ?? 0n
   data.set(TAG.AMOUNT, toBcd(amount.minor.toString(), 6))
   data.set(TAG.AMOUNT_OTHER, toBcd(cashback.toString(), 6))
   // Book 3, annex A1: the binary amounts hold 32 bits; above that the numeric ones alone are right.
   data.set(TAG.AMOUNT_BINARY, toUint(amount.minor > MAX_BINARY_AMOUNT ? MAX_BINARY_AMOUNT : amount.minor, 4))
-  data.set(TAG.AMOUNT_OTHER_BINARY, toUint(cashback, 4))
+  data.set(TAG.AMOUNT_OTHER_BINARY, toUint(cashback > MAX_BINARY_AMOUNT ? MAX_BINARY_AMOUNT : cashback, 4))
   data.set(TAG.TRANSACTION_CURRENCY, fromHex(currency.numeric.padStart(4, '0')))
   data.set(TAG.CURRENCY_EXPONENT, Uint8Array.of(currency.exponent))
   data.set(TAG.TRANSACTION_DATE, date)

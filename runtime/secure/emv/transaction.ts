@@ -54,6 +54,8 @@ export interface FirstResult {
   readonly cvm: CvmOutcome
   readonly oda: OdaResult
   readonly cryptogramType: CryptogramType
+  /** The issuer wants an advice (CID bit 4). */
+  readonly adviceRequired: boolean
   /** Data of PDOL and CDOL1, for the CDA hash of the second GENERATE AC. */
   readonly dolData: readonly Uint8Array[]
 }
@@ -96,7 +98,8 @@ export async function transactToFirstCryptogram(
     if (isEnd(first)) return first
     const dolData = [pdolData, first.dolData]
     const context = { application, name: started.name, cvm, oda: authenticated, dolData }
-    return await decide(card, data, wanted, first, { ...context, cryptogramType: first.type })
+    const { type: cryptogramType, adviceRequired } = first
+    return await decide(card, data, wanted, first, { ...context, cryptogramType, adviceRequired })
   } finally {
     // A copy of the signed records, PAN and track included.
     erase(records.odaRecords)
@@ -218,7 +221,14 @@ async function decide(
 ): Promise<FirstResult | CardEnd> {
   const declined = (reason: string): FirstResult => {
     setResponseCode(data, RESPONSE_CODE.offlineDeclined)
-    return { kind: 'first', decision: 'declined', reason, ...context, cryptogramType: cryptogramOf(data) }
+    return {
+      kind: 'first',
+      decision: 'declined',
+      reason,
+      ...context,
+      cryptogramType: cryptogramOf(data),
+      adviceRequired: adviceRequiredBy(data),
+    }
   }
   if (first.type === 'AAC') return declined(wanted === 'AAC' ? 'terminal declined' : 'card declined')
   if (first.cdaFailed) {
@@ -238,8 +248,16 @@ async function decide(
     const code = final === 'TC' ? RESPONSE_CODE.unableOnlineApproved : RESPONSE_CODE.unableOnlineDeclined
     const second = await secondCryptogram(card, data, context, final, code)
     if (isEnd(second)) return second
+    const { adviceRequired } = second
     if (second.type === 'TC' && !second.cdaFailed)
-      return { kind: 'first', decision: 'approved', reason: '', ...context, cryptogramType: 'TC' }
+      return {
+        kind: 'first',
+        decision: 'approved',
+        reason: '',
+        ...context,
+        cryptogramType: 'TC',
+        adviceRequired,
+      }
     return declined('card wants the issuer, terminal has no line')
   }
   return { kind: 'first', decision: 'online', reason: '', ...context }
@@ -249,6 +267,11 @@ async function decide(
 function cryptogramOf(data: TransactionData): CryptogramType {
   const bits = (data.card(TAG.CID)?.[0] ?? 0) & 0xc0
   return bits === CRYPTOGRAM.TC ? 'TC' : bits === CRYPTOGRAM.ARQC ? 'ARQC' : 'AAC'
+}
+
+/** Bit 4 of the CID in the store (Book 3, table 14). */
+function adviceRequiredBy(data: TransactionData): boolean {
+  return ((data.card(TAG.CID)?.[0] ?? 0) & 0x08) !== 0
 }
 
 function secondCryptogram(
@@ -271,6 +294,10 @@ function secondCryptogram(
 export interface SecondResult {
   readonly kind: 'second'
   readonly approved: boolean
+  /** True where no issuer was asked: an approval is the card's and the terminal's own (Y3). */
+  readonly offline: boolean
+  /** The issuer wants an advice (CID bit 4). */
+  readonly adviceRequired: boolean
   /** True where the issuer had approved and the card did not. */
   readonly cardSaidNo: boolean
   readonly cryptogramType: CryptogramType
@@ -285,7 +312,8 @@ export async function completeTransaction(
   first: FirstResult,
   answer: HostAnswer,
 ): Promise<SecondResult | CardEnd> {
-  if (answer.kind === 'unableToGoOnline') return completeWithoutIssuer(card, data, first)
+  if (answer.kind === 'unableToGoOnline')
+    return completeWithoutIssuer(card, data, first, answer.decline === true)
   // Tag 91 has 8 to 16 bytes (Book 3, annex A1); a host's anything else is as good as none.
   const authenticationData = answer.issuerAuthenticationData
   if (authenticationData && authenticationData.length >= 8 && authenticationData.length <= 16)
@@ -304,6 +332,8 @@ export async function completeTransaction(
   return {
     kind: 'second',
     approved,
+    offline: false,
+    adviceRequired: second.adviceRequired,
     cardSaidNo: answer.approved && !approved,
     cryptogramType: second.type,
     scriptResults: Uint8Array.of(...before.results, ...after.results),
@@ -315,8 +345,9 @@ async function completeWithoutIssuer(
   card: CardChannel,
   data: TransactionData,
   first: FirstResult,
+  decline: boolean,
 ): Promise<SecondResult | CardEnd> {
-  const wanted = actionWithoutIssuer(data, first.application.tac)
+  const wanted = decline ? 'AAC' : actionWithoutIssuer(data, first.application.tac)
   const code = wanted === 'TC' ? RESPONSE_CODE.unableOnlineApproved : RESPONSE_CODE.unableOnlineDeclined
   const second = await secondCryptogram(card, data, first, wanted, code)
   if (isEnd(second)) return second
@@ -325,6 +356,8 @@ async function completeWithoutIssuer(
   return {
     kind: 'second',
     approved,
+    offline: true,
+    adviceRequired: second.adviceRequired,
     cardSaidNo: false,
     cryptogramType: second.type,
     scriptResults: new Uint8Array(),

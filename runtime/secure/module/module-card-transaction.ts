@@ -2,8 +2,9 @@
 import type { Clock } from '../../../hal/base/clock.js'
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
 import type { Log } from '../../../hal/base/log.js'
-import type { Money } from '../../../hal/base/money.js'
+import { type Money, moneyToJson } from '../../../hal/base/money.js'
 import type {
+  CardHistory,
   CardPrompts,
   CardRequest,
   CardTransaction,
@@ -39,12 +40,13 @@ const FINISH_MS = 75_000
 
 /** Makes the factory that payments are given. */
 export function moduleCardTransactions(options: ModuleCardOptions): CardTransactionFactory {
-  return (prompts) => new ModuleCardTransaction(options, prompts)
+  return (prompts, history) => new ModuleCardTransaction(options, prompts, history)
 }
 
 class ModuleCardTransaction implements CardTransaction {
   readonly #options: ModuleCardOptions
   readonly #prompts: CardPrompts
+  readonly #history: CardHistory
   #amount: Money | undefined
   #connection: ModuleConnection | undefined
   #resume: (() => void) | undefined
@@ -53,9 +55,10 @@ class ModuleCardTransaction implements CardTransaction {
   #frozen = false
   #finished: Promise<void> | undefined
 
-  constructor(options: ModuleCardOptions, prompts: CardPrompts) {
+  constructor(options: ModuleCardOptions, prompts: CardPrompts, history: CardHistory) {
     this.#options = options
     this.#prompts = prompts
+    this.#history = history
   }
 
   async start(request: CardRequest, signal: AbortSignal): Promise<StartOutcome> {
@@ -68,7 +71,7 @@ class ModuleCardTransaction implements CardTransaction {
     const asked = requestToJson(request, screens.status())
     const outcome = await connection.call('card.start', asked, START_MS, signal)
     this.#checked(() => checkStart(outcome, request.amount))
-    if (outcome.kind === 'online') this.#first = outcome.authorisation.facts
+    if (outcome.kind === 'online' || outcome.kind === 'stripe') this.#first = outcome.authorisation.facts
     return startFromJson(outcome)
   }
 
@@ -76,7 +79,10 @@ class ModuleCardTransaction implements CardTransaction {
     const first = this.#first
     const connection = this.#connection
     if (first === undefined || connection === undefined)
-      throw new PosternError('CARD_TRANSACTION_ORDER', 'hostAnswer needs a start that went online')
+      throw new PosternError(
+        'CARD_TRANSACTION_ORDER',
+        'hostAnswer needs a start that went online or read a stripe',
+      )
     this.#first = undefined
     const outcome = await connection.call('card.hostAnswer', answerToJson(answer), ANSWER_MS, signal)
     this.#checked(() => checkFinal(outcome, this.#amount!, first))
@@ -127,6 +133,13 @@ class ModuleCardTransaction implements CardTransaction {
         await apps.thaw()
         this.#frozen = false
         return null
+      },
+      'card.history': async ({ cardToken }: { cardToken: string }) => {
+        const lastAmount = await this.#history.lastAmount(cardToken)
+        return {
+          ...(lastAmount === undefined ? {} : { lastAmount: moneyToJson(lastAmount) }),
+          onExceptionFile: await this.#history.onExceptionFile(cardToken),
+        }
       },
       'card.languages': ({ languages }: { languages: string[] }) => {
         this.#prompts.preferLanguages(languages)

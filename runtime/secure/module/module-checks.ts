@@ -33,6 +33,15 @@ export function checkStart(outcome: ModuleStart, amount: Money): void {
       checkDe55(de55, facts, amount)
       return
     }
+    case 'stripe': {
+      const { facts, de55, cardData, pinBlock } = outcome.authorisation
+      if (facts.entryMode !== 'stripe') refuse('a stripe that is none')
+      if (facts.cryptogramType !== 'none' || de55 !== '') refuse('a stripe with chip data')
+      if ((cardData.bytes.length / 2) % 16 !== 0) refuse('card data are not whole AES blocks')
+      if (pinBlock?.ksn === cardData.ksn) refuse('one key serial number twice')
+      checkFacts(facts, outcome)
+      return
+    }
     case 'declinedOffline':
       if (scrubPans(outcome.reason) !== outcome.reason) refuse('a card number as reason')
       checkFacts(outcome.facts, outcome)
@@ -47,12 +56,16 @@ export function checkStart(outcome: ModuleStart, amount: Money): void {
 export function checkFinal(
   outcome: ModuleFinal,
   amount: Money,
-  first: Pick<ModuleFacts, 'aid' | 'maskedPan'>,
+  first: Pick<ModuleFacts, 'aid' | 'maskedPan' | 'entryMode'>,
 ): void {
   const { facts } = outcome
   checkFacts(facts, outcome)
   if (facts.aid !== first.aid || facts.maskedPan !== first.maskedPan) refuse('another card than before')
-  if (outcome.kind === 'approved' && facts.cryptogramType !== 'TC') refuse('approved needs TC')
+  const stripe = facts.entryMode === 'stripe'
+  if (stripe !== (first.entryMode === 'stripe')) refuse('another card than before')
+  if (stripe && outcome.kind === 'approvedOffline') refuse('a stripe approves nothing')
+  if (outcome.kind.startsWith('approved') && !stripe && facts.cryptogramType !== 'TC')
+    refuse('approved needs TC')
   if (outcome.kind !== 'ended') checkDe55(outcome.de55, facts, amount)
 }
 

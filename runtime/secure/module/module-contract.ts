@@ -5,7 +5,7 @@ import { MoneyJson } from '../../api/screens.js'
 import { OpenStatus } from '../../bridge/contract.js'
 
 /** Counted up with every change that the other side would not understand. */
-export const MODULE_PROTOCOL = 1
+export const MODULE_PROTOCOL = 2
 
 const closed = { additionalProperties: false } as const
 /** Upper-case hex of `min` to `max` bytes. */
@@ -22,7 +22,8 @@ const Ciphertext = (min: number, max = min) => Type.Object({ ksn: Hex(12), bytes
 /** As `CardFacts`. */
 export const ModuleFacts = Type.Object(
   {
-    aid: Hex(5, 16),
+    /** Of a stripe there is none; so are the four below that. */
+    aid: Hex(0, 16),
     label: Shown(32),
     /** PANs have 12 digits at least (ISO/IEC 7812-1); fewer than two hidden ones would hide nothing. */
     maskedPan: Type.String({ pattern: '^[0-9]{6}\\*{2,9}[0-9]{4}$' }),
@@ -31,11 +32,11 @@ export const ModuleFacts = Type.Object(
     panSequence: Type.Optional(Hex(1)),
     entryMode: Type.Enum(['chip', 'contactless', 'stripe']),
     cvm: Type.Enum(['pin', 'signature', 'none', 'failed']),
-    tvr: Hex(5),
-    tsi: Hex(2),
+    tvr: Hex(0, 5),
+    tsi: Hex(0, 2),
     atc: Hex(0, 2),
     cryptogram: Hex(0, 8),
-    cryptogramType: Type.Enum(['ARQC', 'TC', 'AAC']),
+    cryptogramType: Type.Enum(['ARQC', 'TC', 'AAC', 'none']),
   },
   closed,
 )
@@ -53,6 +54,14 @@ const ModuleAuthorisation = Type.Object(
   },
   closed,
 )
+const ModuleStripe = Type.Object(
+  {
+    ...ModuleAuthorisation.properties,
+    serviceCode: Type.String({ pattern: '^[0-9]{3}$' }),
+    reason: Type.Enum(['noChip', 'chipMute', 'chipError', 'noApplication']),
+  },
+  closed,
+)
 export type ModuleAuthorisation = Static<typeof ModuleAuthorisation>
 
 const EndReason = Type.Enum([
@@ -67,9 +76,25 @@ const EndReason = Type.Enum([
 
 /** As `StartOutcome`. */
 export const ModuleStart = Type.Union([
-  Type.Object({ kind: Type.Enum(['online', 'approvedOffline']), authorisation: ModuleAuthorisation }, closed),
+  Type.Object({ kind: Type.Literal('online'), authorisation: ModuleAuthorisation }, closed),
+  Type.Object({ kind: Type.Literal('stripe'), authorisation: ModuleStripe }, closed),
   Type.Object(
-    { kind: Type.Literal('declinedOffline'), facts: ModuleFacts, de55: De55, reason: Shown(100) },
+    {
+      kind: Type.Literal('approvedOffline'),
+      authorisation: ModuleAuthorisation,
+      signatureRequired: Type.Boolean(),
+      adviceRequired: Type.Boolean(),
+    },
+    closed,
+  ),
+  Type.Object(
+    {
+      kind: Type.Literal('declinedOffline'),
+      facts: ModuleFacts,
+      de55: De55,
+      reason: Shown(100),
+      adviceRequired: Type.Boolean(),
+    },
     closed,
   ),
   Type.Object({ kind: Type.Literal('ended'), reason: EndReason, facts: Type.Optional(ModuleFacts) }, closed),
@@ -88,7 +113,7 @@ export const ModuleHostAnswer = Type.Union([
     },
     closed,
   ),
-  Type.Object({ kind: Type.Literal('unableToGoOnline') }, closed),
+  Type.Object({ kind: Type.Literal('unableToGoOnline'), decline: Type.Optional(Type.Boolean()) }, closed),
 ])
 export type ModuleHostAnswer = Static<typeof ModuleHostAnswer>
 
@@ -96,15 +121,22 @@ export type ModuleHostAnswer = Static<typeof ModuleHostAnswer>
 export const ModuleFinal = Type.Union([
   Type.Object(
     {
-      kind: Type.Literal('approved'),
+      kind: Type.Enum(['approved', 'approvedOffline']),
       facts: ModuleFacts,
       de55: De55,
       signatureRequired: Type.Boolean(),
+      adviceRequired: Type.Boolean(),
     },
     closed,
   ),
   Type.Object(
-    { kind: Type.Literal('declined'), facts: ModuleFacts, de55: De55, cardSaidNo: Type.Boolean() },
+    {
+      kind: Type.Literal('declined'),
+      facts: ModuleFacts,
+      de55: De55,
+      cardSaidNo: Type.Boolean(),
+      adviceRequired: Type.Boolean(),
+    },
     closed,
   ),
   Type.Object({ kind: Type.Literal('ended'), reason: EndReason, facts: ModuleFacts }, closed),
@@ -123,8 +155,10 @@ export const ModuleStatus = Type.Object(
 
 export const ModuleCardRequest = Type.Object(
   {
-    type: Type.Literal('sale'),
+    type: Type.Enum(['sale', 'cash', 'cashback', 'refund']),
     amount: MoneyJson,
+    otherAmount: Type.Optional(MoneyJson),
+    forceOnline: Type.Optional(Type.Boolean()),
     sequence: Type.Integer({ minimum: 1, maximum: 99_999_999 }),
     /** ISO 8601; date and time of the card's data are local to the terminal. */
     at: Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,12}Z$' }),
@@ -164,6 +198,11 @@ export const TerminalMethods = {
   /** Resolves when no app runs any more. No PIN is asked for before. */
   'apps.freeze': { params: Nothing, result: Nothing },
   'apps.thaw': { params: Nothing, result: Nothing },
+  /** As `CardHistory`, both answers at once. */
+  'card.history': {
+    params: Type.Object({ cardToken: Hex(32) }, closed),
+    result: Type.Object({ lastAmount: Type.Optional(MoneyJson), onExceptionFile: Type.Boolean() }, closed),
+  },
   /** What the card prefers (5F2D), for the receipt. */
   'card.languages': {
     params: Type.Object(

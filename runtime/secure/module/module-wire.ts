@@ -24,6 +24,8 @@ export function requestToJson(request: CardRequest, { battery, ...status }: Stat
   return {
     type: request.type,
     amount: moneyToJson(request.amount),
+    ...(request.otherAmount === undefined ? {} : { otherAmount: moneyToJson(request.otherAmount) }),
+    ...(request.forceOnline === undefined ? {} : { forceOnline: request.forceOnline }),
     sequence: request.sequence,
     at: request.at.toISOString(),
     locale: request.locale,
@@ -33,8 +35,16 @@ export function requestToJson(request: CardRequest, { battery, ...status }: Stat
 
 /** @throws PosternError `MONEY_INVALID` */
 export function requestFromJson(json: ModuleCardRequest): CardRequest {
-  const { type, sequence, locale } = json
-  return { type, amount: moneyFromJson(json.amount), sequence, at: new Date(json.at), locale }
+  const { type, sequence, locale, otherAmount, forceOnline } = json
+  return {
+    type,
+    amount: moneyFromJson(json.amount),
+    ...(otherAmount === undefined ? {} : { otherAmount: moneyFromJson(otherAmount) }),
+    ...(forceOnline === undefined ? {} : { forceOnline }),
+    sequence,
+    at: new Date(json.at),
+    locale,
+  }
 }
 
 function factsToJson({ panSequence, ...facts }: CardFacts): ModuleFacts {
@@ -82,7 +92,12 @@ export function startToJson(outcome: StartOutcome): ModuleStart {
   switch (outcome.kind) {
     case 'online':
     case 'approvedOffline':
-      return { kind: outcome.kind, authorisation: authorisationToJson(outcome.authorisation) }
+      return { ...outcome, authorisation: authorisationToJson(outcome.authorisation) }
+    case 'stripe': {
+      const { serviceCode, reason } = outcome.authorisation
+      const authorisation = { ...authorisationToJson(outcome.authorisation), serviceCode, reason }
+      return { kind: 'stripe', authorisation }
+    }
     case 'declinedOffline':
       return { ...outcome, facts: factsToJson(outcome.facts), de55: toHex(outcome.de55) }
     case 'ended':
@@ -98,7 +113,12 @@ export function startFromJson(json: ModuleStart): StartOutcome {
   switch (json.kind) {
     case 'online':
     case 'approvedOffline':
-      return { kind: json.kind, authorisation: authorisationFromJson(json.authorisation) }
+      return { ...json, authorisation: authorisationFromJson(json.authorisation) }
+    case 'stripe': {
+      const { serviceCode, reason } = json.authorisation
+      const authorisation = { ...authorisationFromJson(json.authorisation), serviceCode, reason }
+      return { kind: 'stripe', authorisation }
+    }
     case 'declinedOffline':
       return { ...json, facts: factsFromJson(json.facts), de55: fromHex(json.de55) }
     case 'ended':

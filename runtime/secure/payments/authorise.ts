@@ -103,6 +103,7 @@ export async function authorise(
         return record.advance('cardApproved', { card: facts, signatureRequired, de55: toHex(de55) })
       }
       case 'declined':
+      case 'approvedOffline': // a card that speaks for itself after the host has spoken
         return record.takeBack('cardNotFinal', 'cardDeclined', { card: facts })
       case 'ended':
         return record.takeBack('cardNotFinal', final.reason === 'removed' ? 'cardRemoved' : 'cardFailed', {

@@ -3,6 +3,7 @@ import { toHex } from '../../../hal/base/bytes.js'
 import { isPosternError } from '../../../hal/base/errors.js'
 import type { CardEndReason, CardPrompts, CardTransaction, StartOutcome } from '../card-transaction.js'
 import { authorise, forget } from './authorise.js'
+import { cardHistory } from './card-history.js'
 import type { Lane } from './lane.js'
 import type { PaymentDependencies } from './payment-port.js'
 import type { EndedOutcome, PaymentRecord } from './payment-record.js'
@@ -24,7 +25,7 @@ const ENDED: Readonly<Record<CardEndReason, { outcome: EndedOutcome; code: strin
 
 type Needs = Pick<
   PaymentDependencies,
-  'journal' | 'acquirer' | 'cards' | 'texts' | 'clock' | 'log' | 'isOnline'
+  'journal' | 'acquirer' | 'cards' | 'texts' | 'clock' | 'log' | 'isOnline' | 'exceptionFile'
 >
 
 /** A sale under way. */
@@ -42,6 +43,8 @@ function listening(prompts: CardPrompts, languages: readonly string[], record: S
   return {
     presentCard: (amount, signal) => prompts.presentCard(amount, signal),
     cardUnreadable: (signal) => prompts.cardUnreadable(signal),
+    useStripe: (amount, again, signal) => prompts.useStripe(amount, again, signal),
+    useChip: (amount, signal) => prompts.useChip(amount, signal),
     chooseApplication: (labels, signal) => prompts.chooseApplication(labels, signal),
     confirmApplication: (label, signal) => prompts.confirmApplication(label, signal),
     enterPin: (prompt, signal) => prompts.enterPin(prompt, signal),
@@ -91,7 +94,7 @@ export function startSale(
   async function readCard(): Promise<StartOutcome | undefined> {
     const { sequence, createdAtMs, locale } = created
     try {
-      card = deps.cards(listening(prompts, deps.texts.languages, record))
+      card = deps.cards(listening(prompts, deps.texts.languages, record), cardHistory(deps, created))
       const outcome = await card.start(
         {
           type: 'sale',
@@ -103,7 +106,7 @@ export function startSale(
         cancelling.signal,
       )
       if (!cancelling.signal.aborted) return outcome
-      if (outcome.kind === 'online' || outcome.kind === 'approvedOffline') forget(outcome.authorisation)
+      if ('authorisation' in outcome) forget(outcome.authorisation)
       record.end('cancelled', 'CANCELLED')
     } catch (error) {
       if (isPosternError(error, 'JOURNAL_FAILED')) throw error
@@ -135,6 +138,7 @@ export function startSale(
         return record.advance('cardDeclined', { card: facts, code: 'OFFLINE_NOT_ALLOWED' }, true)
       }
       case 'online':
+      case 'stripe':
         return authorise(deps, lane, reversals, record, card!, outcome.authorisation)
     }
   }

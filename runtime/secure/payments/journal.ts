@@ -60,6 +60,8 @@ export interface Journal {
   openPayments(): PaymentRecord[]
   paymentsOfRound(round: string): PaymentRecord[]
   paymentsOfReference(reference: string): PaymentRecord[]
+  /** Payments of a round with one card, newest first. */
+  paymentsOfCard(round: string, cardToken: string): PaymentRecord[]
   round(id: string): RoundRecord | undefined
   /** Rounds that are not closed, or whose totals the acquirer has not compared yet. */
   openRounds(): RoundRecord[]
@@ -130,6 +132,9 @@ export function openJournal(
     open: db.prepare('SELECT record FROM payments WHERE open = 1 ORDER BY rowid'),
     ofRound: db.prepare('SELECT record FROM payments WHERE round = ? ORDER BY rowid'),
     ofReference: db.prepare('SELECT record FROM payments WHERE reference = ? ORDER BY rowid'),
+    ofCard: db.prepare(
+      "SELECT record FROM payments WHERE round = ? AND json_extract(record, '$.cardToken') = ? ORDER BY rowid DESC",
+    ),
     list: db.prepare('SELECT record FROM payments ORDER BY rowid DESC LIMIT ?'),
     round: db.prepare('SELECT record FROM rounds WHERE id = ?'),
     openRounds: db.prepare('SELECT record FROM rounds WHERE open = 1 ORDER BY rowid'),
@@ -291,6 +296,7 @@ export function openJournal(
     openPayments: () => all(sql.open),
     paymentsOfRound: (round) => all(sql.ofRound, round),
     paymentsOfReference: (reference) => all(sql.ofReference, reference),
+    paymentsOfCard: (round, cardToken) => all(sql.ofCard, round, cardToken),
     round: (id) => find(sql.round, id),
     openRounds: () => all(sql.openRounds),
     lastRound: () => find(sql.lastRound),

@@ -40,6 +40,8 @@ export interface PaymentDependencies {
     readonly request: CollectRequest
   }) => CardPrompts & { close(): void }
   readonly session: PaymentSession
+  /** True for the token of a card that the issuer is to be asked about in any case; absent: no file. */
+  readonly exceptionFile?: (cardToken: string) => boolean
   readonly texts: Texts
   readonly clock: Clock
   readonly log: Log

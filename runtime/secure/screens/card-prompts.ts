@@ -96,15 +96,31 @@ export function createCardPrompts(deps: CardPromptsDependencies): ClosableCardPr
     }
   }
 
+  /** Stays until the card comes (abort): then the next prompt follows at once; else nothing does. */
+  const present = async (due: Money, next: typeof view, signal: AbortSignal) => {
+    amount = due
+    show(next)
+    const how = await until(deps.presentTimeoutMs ?? 60_000, signal)
+    if (!signal.aborted) hide()
+    return how === 'timeout' ? 'timeout' : 'cancelled'
+  }
+
   return {
-    async presentCard(due, signal) {
-      amount = due
-      show({ picture: 'insert', key: 'insert', tone: 'info', cancellable: true })
-      const how = await until(deps.presentTimeoutMs ?? 60_000, signal)
-      // With a card in the slot (abort) the next prompt follows at once; else nothing does.
-      if (!signal.aborted) hide()
-      return how === 'timeout' ? 'timeout' : 'cancelled'
-    },
+    presentCard: (due, signal) =>
+      present(due, { picture: 'insert', key: 'insert', tone: 'info', cancellable: true }, signal),
+    useStripe: (due, again, signal) =>
+      present(
+        due,
+        {
+          picture: 'insert',
+          key: again ? 'swipeAgain' : 'swipe',
+          tone: again ? 'error' : 'info',
+          cancellable: true,
+        },
+        signal,
+      ),
+    useChip: (due, signal) =>
+      present(due, { picture: 'insert', key: 'useChip', tone: 'warning', cancellable: true }, signal),
     async cardUnreadable(signal) {
       show({ picture: 'unreadable', key: 'unreadable', tone: 'error', cancellable: true })
       return await until(UNREADABLE_MS, signal)

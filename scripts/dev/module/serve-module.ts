@@ -5,12 +5,13 @@ import type { Clock, Random } from '../../../hal/base/clock.js'
 import { PosternError } from '../../../hal/base/errors.js'
 import { type Font, loadFont } from '../../../hal/base/font/font.js'
 import type { Log } from '../../../hal/base/log.js'
+import { moneyFromJson } from '../../../hal/base/money.js'
 import type { ChipCardReader } from '../../../hal/chip-card-reader.js'
 import type { Display } from '../../../hal/display.js'
 import type { Indicators } from '../../../hal/indicators.js'
 import type { Keypad } from '../../../hal/keypad.js'
 import { connectContract, type Served } from '../../../runtime/api/contract.js'
-import type { CardTransaction } from '../../../runtime/secure/card-transaction.js'
+import type { CardHistory, CardPrompts, CardTransaction } from '../../../runtime/secure/card-transaction.js'
 import type { EmvConfiguration } from '../../../runtime/secure/emv/configuration.js'
 import { contactCardTransactions } from '../../../runtime/secure/emv/contact-card-transaction.js'
 import type { CardKeys } from '../../../runtime/secure/keys/terminal-keys.js'
@@ -131,7 +132,14 @@ function servePayment(
       prompts.close()
       await screens.close()
     }
-    return contactCardTransactions(parts)({
+    const history: CardHistory = {
+      async lastAmount(cardToken) {
+        const { lastAmount } = await remote['card.history']({ cardToken })
+        return lastAmount && moneyFromJson(lastAmount)
+      },
+      onExceptionFile: async (cardToken) => (await remote['card.history']({ cardToken })).onExceptionFile,
+    }
+    const itsPrompts: CardPrompts = {
       ...prompts,
       preferLanguages(languages) {
         prompts.preferLanguages(languages)
@@ -141,7 +149,8 @@ function servePayment(
         letGo()
         prompts.removeCard(amount, approved)
       },
-    })
+    }
+    return contactCardTransactions(parts)(itsPrompts, history)
   }
   /** Until the card is out and the display given back, whatever became of the work before. */
   const finish = async (approved: boolean): Promise<void> => {

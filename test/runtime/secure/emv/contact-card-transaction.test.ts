@@ -86,6 +86,7 @@ interface World {
   unreadable?: 'cancelled' | 'timeout' | 'acknowledged'
   choice?: number | undefined
   lastAmount?: bigint
+  onExceptionFile?: boolean
 }
 
 const whenAborted = (signal: AbortSignal | undefined) =>
@@ -134,6 +135,8 @@ function world(given: World) {
       shown.push('unreadable')
       return given.unreadable ?? 'acknowledged'
     },
+    useStripe: async () => 'cancelled',
+    useChip: async () => 'cancelled',
     chooseApplication: async (labels) => {
       shown.push(labels.join('/'))
       return given.choice
@@ -176,10 +179,10 @@ function world(given: World) {
     random: (length) => hex('01020304').slice(0, length),
     log: silentLog,
     trace: (entry) => trace.push(entry),
-    ...(given.lastAmount !== undefined && {
-      cardHistory: { lastAmount: async () => given.lastAmount!, onExceptionFile: async () => false },
-    }),
-  })(prompts)
+  })(prompts, {
+    lastAmount: async () => (given.lastAmount === undefined ? undefined : money(given.lastAmount, 'EUR')),
+    onExceptionFile: async () => given.onExceptionFile ?? false,
+  })
   return { transaction, shown, trace, secrets, card, pull: () => out(), released: () => released }
 }
 
@@ -294,7 +297,9 @@ t.test('unable to go online: the default codes decide, Y3 or Z3', async (t) => {
     configuration: configuration({ tac }),
   })
   await yes.transaction.start(REQUEST, never())
-  t.match(await yes.transaction.hostAnswer({ kind: 'unableToGoOnline' }, never()), { kind: 'approved' })
+  t.match(await yes.transaction.hostAnswer({ kind: 'unableToGoOnline' }, never()), {
+    kind: 'approvedOffline',
+  })
 })
 
 t.test(

@@ -4,6 +4,7 @@ import { ascii, fromHex, toHex } from '../../../../hal/base/bytes.js'
 import { systemClock } from '../../../../hal/base/clock.js'
 import type { Screen } from '../../../../runtime/api/screens.js'
 import type { HostAnswer, StartOutcome } from '../../../../runtime/secure/card-transaction.js'
+import { MODULE_PROTOCOL } from '../../../../runtime/secure/module/module-contract.js'
 import { createHostKeys } from '../../../../scripts/dev/acquirer/host-keys.js'
 import { loadProfiles } from '../../../../scripts/dev/issuer/card-profile.js'
 import { createIssuerHost } from '../../../../scripts/dev/issuer/issuer-host.js'
@@ -191,6 +192,7 @@ const withFacts = (change: object) => online({ facts: { ...FACTS, ...change } })
 const PAN = '9999990112340014'
 const final = (change: object = {}, facts: object = {}) => ({
   kind: 'approved',
+  adviceRequired: false,
   facts: { ...FACTS, cryptogramType: 'TC', ...facts },
   de55: DE55,
   signatureRequired: false,
@@ -223,6 +225,7 @@ t.test('a truthful foreign module is believed', async (t) => {
     facts: { ...FACTS, cryptogramType: 'AAC' },
     de55: DE55,
     reason: 'x',
+    adviceRequired: false,
   }
   for (const answer of [declined, { kind: 'ended', reason: 'mute' }]) {
     const other = (await lyingModule(t, { 'card.start': answer })).make()
@@ -268,6 +271,7 @@ t.test('an answer of a start that is no such answer is refused, and its words go
       facts: FACTS,
       de55: DE55,
       reason: '4111 1111 1111 1111',
+      adviceRequired: false,
     },
     'an end with a clear PAN': { kind: 'ended', reason: 'mute', facts: { ...FACTS, label: PAN } },
   }
@@ -305,13 +309,13 @@ t.test('a final answer that is no such answer is refused: the payment is taken b
 })
 
 t.test('who is refused before a card is asked for', async (t) => {
-  const simulated = { 'module.info': { protocol: 1, model: 'Simulated', simulated: true } }
+  const simulated = { 'module.info': { protocol: MODULE_PROTOCOL, model: 'Simulated', simulated: true } }
   const production = await lyingModule(t, { ...simulated, 'card.start': online() })
   await t.rejects(production.make({ acceptSimulated: false }).start(REQUEST, never), {
     code: 'MODULE_REFUSED',
   })
   t.strictSame(production.calls, ['module.info'])
-  const other = await lyingModule(t, { 'module.info': { protocol: 2, model: 'New', simulated: false } })
+  const other = await lyingModule(t, { 'module.info': { protocol: 99, model: 'New', simulated: false } })
   await t.rejects(other.make().start(REQUEST, never), { code: 'DEVICE_PROTOCOL' })
   t.equal(other.suspensions.now, 0)
 })
@@ -335,7 +339,7 @@ t.test(
     await stuck.finish({ approved: false })
     t.equal(unfinished.suspensions.now, 0)
 
-    const hello = `${JSON.stringify({ jsonrpc: '2.0', id: 1, result: { protocol: 1, model: 'x', simulated: false } })}\n`
+    const hello = `${JSON.stringify({ jsonrpc: '2.0', id: 1, result: { protocol: MODULE_PROTOCOL, model: 'x', simulated: false } })}\n`
     for (const [name, noise] of Object.entries({
       giant: 'x'.repeat(1 << 20),
       noise: '\u0000\u0001\n',

@@ -18,6 +18,7 @@ import { deriveInitialKey } from '../../../../runtime/secure/keys/aes-dukpt.js'
 import { loadInitialKey, openTerminalKeys } from '../../../../runtime/secure/keys/dukpt-terminal-keys.js'
 import { openFileKeyStore } from '../../../../runtime/secure/keys/file-key-store.js'
 import { moduleCardTransactions } from '../../../../runtime/secure/module/module-card-transaction.js'
+import { MODULE_PROTOCOL } from '../../../../runtime/secure/module/module-contract.js'
 import { createScreenService } from '../../../../runtime/secure/screens/screen-service.js'
 import { loadTexts } from '../../../../runtime/secure/texts.js'
 import { emvTables } from '../../../../scripts/dev/factory/documents.js'
@@ -59,7 +60,10 @@ function clientOf(socketPath: string, screens: Parameters<typeof moduleCardTrans
       },
       clock: options.clock ?? systemClock,
       log: silentLog,
-    })(prompts as unknown as CardPrompts)
+    })(prompts as unknown as CardPrompts, {
+      lastAmount: async () => undefined,
+      onExceptionFile: async () => false,
+    })
   return { make, apps, languages }
 }
 
@@ -172,7 +176,7 @@ export async function lyingModule(t: Test, answers: Answers, onConnection?: (soc
     socket.on('error', () => undefined)
     if (onConnection !== undefined) return onConnection(socket)
     const all: Record<string, unknown> = {
-      'module.info': { protocol: 1, model: 'Liar', simulated: false },
+      'module.info': { protocol: MODULE_PROTOCOL, model: 'Liar', simulated: false },
       'card.finish': null,
       ...answers,
     }

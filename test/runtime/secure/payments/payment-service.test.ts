@@ -153,11 +153,16 @@ t.test('what happens at the card before anything is sent leaves nothing to take 
       { outcome: 'cardUnusable', code: 'CARD_ERROR' },
     ],
     [
-      { kind: 'declinedOffline', facts: FACTS, de55: new Uint8Array(), reason: 'x' },
+      { kind: 'declinedOffline', facts: FACTS, de55: new Uint8Array(), reason: 'x', adviceRequired: false },
       { outcome: 'declined', code: 'CARD_AAC' },
     ],
     [
-      { kind: 'approvedOffline', authorisation: authorisation() },
+      {
+        kind: 'approvedOffline',
+        authorisation: authorisation(),
+        signatureRequired: false,
+        adviceRequired: false,
+      },
       { outcome: 'declined', code: 'OFFLINE_NOT_ALLOWED' },
     ],
   ]

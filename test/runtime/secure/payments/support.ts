@@ -148,12 +148,14 @@ export const finalApproved = (): FinalOutcome => ({
   facts: { ...FACTS, cryptogramType: 'TC' },
   de55: fromHex('9F2608A1A2A3A4A5A6A7A8'),
   signatureRequired: false,
+  adviceRequired: false,
 })
 const finalDeclined = (cardSaidNo: boolean): FinalOutcome => ({
   kind: 'declined',
   facts: { ...FACTS, cryptogramType: 'AAC' },
   de55: fromHex('9F2608B1B2B3B4B5B6B7B8'),
   cardSaidNo,
+  adviceRequired: false,
 })
 export const cardSaysNo = () => finalDeclined(true)
 
@@ -322,6 +324,8 @@ export const OWNER = { app: 'courier', name: 'Courier' }
 export const prompts: CardPrompts & { close(): void } = {
   close() {},
   presentCard: async () => 'timeout',
+  useStripe: async () => 'timeout',
+  useChip: async () => 'timeout',
   cardUnreadable: async () => 'acknowledged',
   chooseApplication: async () => 0,
   confirmApplication: async () => true,

@@ -94,6 +94,8 @@ async function play(id: string, pins: readonly string[], choice = 0, amountMinor
       shown.push('unreadable')
       return untilAborted(signal)
     },
+    useStripe: (_amount, _again, signal) => untilAborted(signal),
+    useChip: (_amount, signal) => untilAborted(signal),
     async chooseApplication(labels) {
       shown.push(`choose ${labels.join(', ')}`)
       return choice
@@ -120,7 +122,7 @@ async function play(id: string, pins: readonly string[], choice = 0, amountMinor
     clock: deckClock,
     random: systemRandom,
     log: silentLog,
-  })(prompts)
+  })(prompts, { lastAmount: async () => undefined, onExceptionFile: async () => false })
   const { signal } = new AbortController()
   const start = await transaction.start(
     { type: 'sale', amount: money(amountMinor, 'EUR'), sequence: 1, at: new Date(), locale: 'en' },
@@ -196,8 +198,7 @@ const EXPECTED: Readonly<
 }
 
 const facts = ({ start, final }: Played) =>
-  final?.facts ??
-  (start.kind === 'online' || start.kind === 'approvedOffline' ? start.authorisation.facts : start.facts)
+  final?.facts ?? ('authorisation' in start ? start.authorisation.facts : start.facts)
 
 function endOf({ start, final }: Played): string {
   const last = final ?? start
