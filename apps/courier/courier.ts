@@ -6,6 +6,7 @@ import type { AppContext } from '../../runtime/api/app-contract.js'
 import { connectHost } from '../../runtime/api/client.js'
 import { checker } from '../../runtime/api/contract.js'
 import { RpcError } from '../../runtime/api/json-rpc.js'
+import type { PaymentView } from '../../runtime/api/payments.js'
 import { resumeHandIn } from './end-of-round.js'
 import { createInbox } from './inbox.js'
 import { Deliveries, Notice } from './messages.js'
@@ -56,6 +57,8 @@ export async function runCourier({ tables, stream, onStop }: CourierOptions): Pr
       'event.payment': async (view) => {
         // Refused, not held up: an app that does not answer in time is taken for one that hangs.
         if (desk === undefined) throw notYet()
+        latestView = view
+        ui.changed()
         await settle(desk, view.reference, view)
         return null
       },
@@ -95,6 +98,7 @@ export async function runCourier({ tables, stream, onStop }: CourierOptions): Pr
     onFull: () => notify(ui.texts().t('deliveries.full')),
   })
 
+  let latestView: PaymentView | undefined
   let desk: Desk | undefined
   try {
     round = await openRound(host)
@@ -102,6 +106,7 @@ export async function runCourier({ tables, stream, onStop }: CourierOptions): Pr
       host,
       round,
       operator: () => context?.operator?.id,
+      latest: (view) => (latestView?.key === view.key ? latestView : view),
       now: () => (context?.now ?? 0) + Math.round(performance.now() - toldAtMs),
       newKey: (waybill) => `${waybill}.${randomBytes(10).toString('hex')}`,
     }

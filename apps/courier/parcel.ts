@@ -1,4 +1,5 @@
 // One parcel: what it is, and every way in which a stop can end.
+import type { PaymentView } from '../../runtime/api/payments.js'
 import { REFUSAL_REASONS, type RefusalReason } from './messages.js'
 import { type Attempt, collect, type Desk, resolveOpen, undo } from './payment.js'
 import { chooseReceipt, printCustomerReceipt, printReceipts } from './receipts.js'
@@ -212,7 +213,7 @@ async function take(ui: Ui, desk: Desk, stop: Stop, amount: MoneyJson, note?: st
     return true
   }
   if (attempt.kind !== 'ended' || attempt.view.outcome !== 'approved') {
-    await tell(ui, attempt)
+    await tell(ui, desk, attempt)
     if (attempt.kind === 'ended' && attempt.view.outcome === 'declined' && attempt.view.receipt !== undefined)
       await printCustomerReceipt(ui, desk, attempt.view.key)
     return false
@@ -222,13 +223,10 @@ async function take(ui: Ui, desk: Desk, stop: Stop, amount: MoneyJson, note?: st
 }
 
 /** Why no money moved, or is not known to have: the terminal's own sentence where it has one. */
-async function tell(ui: Ui, attempt: Attempt): Promise<void> {
+async function tell(ui: Ui, desk: Desk, attempt: Attempt): Promise<void> {
   switch (attempt.kind) {
-    case 'ended': {
-      const { outcome, message } = attempt.view
-      const isWarning = outcome === 'reversing' || outcome === 'needsNetwork' || outcome === 'inProgress'
-      return ui.message(message, outcome === 'cancelled' ? 'info' : isWarning ? 'warning' : 'error')
-    }
+    case 'ended':
+      return tellOutcome(ui, desk, attempt.view)
     case 'changed':
       return ui.message(ui.texts().t('parcel.changed'), 'warning')
     case 'refused':
@@ -236,6 +234,18 @@ async function tell(ui: Ui, attempt: Attempt): Promise<void> {
     case 'found':
       return
   }
+}
+
+/** The sentence follows the payment: "being taken back" becomes "taken back" under the courier's eyes. */
+async function tellOutcome(ui: Ui, desk: Desk, ended: PaymentView): Promise<void> {
+  const shown = await ui.showOpen(() => {
+    const { outcome, message } = desk.latest(ended)
+    const isWarning = outcome === 'reversing' || outcome === 'needsNetwork' || outcome === 'inProgress'
+    const tone = outcome === 'cancelled' ? 'info' : isWarning ? 'warning' : 'error'
+    return ui.messageScreen(message, tone)
+  })
+  // A parcel scanned meanwhile is the next one.
+  if (shown.type === 'scanned') ui.scanned(shown.text)
 }
 
 async function takeBack(ui: Ui, desk: Desk, stop: Stop): Promise<void> {
@@ -247,7 +257,7 @@ async function takeBack(ui: Ui, desk: Desk, stop: Stop): Promise<void> {
   if (!(await ui.confirm(question))) return
   const attempt = await undo(desk, stop, clip(t('undo.reason'), 60))
   if (attempt === undefined) return
-  if (attempt.kind !== 'ended' || attempt.view.outcome !== 'voided') return tell(ui, attempt)
+  if (attempt.kind !== 'ended' || attempt.view.outcome !== 'voided') return tell(ui, desk, attempt)
   await ui.message(t('undo.done', { amount: money(attempt.view.amount) }), 'success')
   await printCustomerReceipt(ui, desk, attempt.view.key)
 }

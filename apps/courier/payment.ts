@@ -37,6 +37,8 @@ export interface Desk {
   operator(): string | undefined
   /** Milliseconds since 1970, by the terminal's clock. */
   now(): number
+  /** The newer of `view` and what an event has told of the same payment since. */
+  latest(view: PaymentView): PaymentView
   /** A key that was never used before, for a payment or a void of this parcel. */
   newKey(waybill: string): string
 }

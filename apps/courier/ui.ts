@@ -17,12 +17,15 @@ export type Shown =
  */
 export type MakeScreen = (plain: boolean) => Screen | undefined
 
+type Tone = 'info' | 'success' | 'warning' | 'error'
+
 export interface Ui {
   texts(): Texts
   show(screen: Screen): Promise<ScreenResult>
   /** Drawn anew in place on every change, keeping the selection; ends early when something is scanned. */
   showOpen(make: MakeScreen): Promise<Shown>
-  message(text: string, tone?: 'info' | 'success' | 'warning' | 'error', title?: string): Promise<void>
+  messageScreen(text: string, tone?: Tone, title?: string): Screen
+  message(text: string, tone?: Tone, title?: string): Promise<void>
   confirm(text: string, amount?: MoneyJson): Promise<boolean>
   /** A progress screen while `work` goes on. */
   busy<T>(text: string, work: Promise<T>): Promise<T>
@@ -102,9 +105,15 @@ export function createUi(host: Pick<Host, 'screens.show' | 'screens.update'>, te
         await result.catch(() => undefined)
       }
     },
-    async message(text, tone = 'info', title = texts().t('app.title')) {
-      const message = { title: clip(title, 40), text: clip(text, 500), tone, timeoutMs: 60_000 }
-      await ui.show({ kind: 'message', ...message })
+    messageScreen: (text, tone = 'info', title = texts().t('app.title')) => ({
+      kind: 'message',
+      title: clip(title, 40),
+      text: clip(text, 500),
+      tone,
+      timeoutMs: 60_000,
+    }),
+    async message(text, tone, title) {
+      await ui.show(ui.messageScreen(text, tone, title))
     },
     async confirm(text, amount) {
       const { t } = texts()

@@ -7,7 +7,7 @@ import { runCommand } from '../../scripts/check/run-command.js'
 import { scenarioNames } from '../../scripts/dev/scenarios/scenario.js'
 
 /** One process tree a scenario; it is ended after this. */
-const BOUND_MS = 180_000
+const BOUND_MS = 300_000
 
 /** A case for each of `names` (every shipped scenario): exit status 0, the ledger's verdict said. What it printed stands in the failure. */
 export async function playAll(t: Test, board: string, names = scenarioNames()): Promise<void> {

@@ -36,6 +36,9 @@ export interface PlayResult {
   readonly failure?: string
 }
 
+/** How long an expectation may wait: generous, as it says nothing of how fast the terminal is. */
+const EXPECT_MS = 60_000
+
 const words = (value: string | readonly string[] | undefined): readonly string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value
 const flat = (lines: readonly string[]) => lines.join('\n')
@@ -61,13 +64,16 @@ export async function play(
     return screens.filter((screen) => screen.sequence > seenUpTo)
   }
 
-  /** Undefined when it holds, else what is missing. */
-  async function unmet(expectation: Expectation): Promise<string | undefined> {
+  /** What is missing; or, where all of it holds, up to where screens and paper have been used by it. */
+  async function meet(expectation: Expectation): Promise<string | { screen: number; paper: number }> {
     const screens = await tellScreens()
+    const used = { screen: seenUpTo, paper: paperFrom }
     if (expectation.screen !== undefined) {
       const wanted = words(expectation.screen)
       const found = screens.find((screen) => wanted.every((word) => flat(screen.lines).includes(word)))
       if (found === undefined) return `a screen with ${JSON.stringify(wanted)}`
+      // The screen that still stands may be looked at again.
+      used.screen = found === screens.at(-1) ? found.sequence - 1 : found.sequence
     }
     for (const word of words(expectation.notScreen)) {
       if (screens.some((screen) => flat(screen.lines).includes(word)))
@@ -77,6 +83,7 @@ export async function play(
       const paper = (await stage.paper()).slice(paperFrom)
       const missing = words(expectation.paper).filter((word) => !paper.includes(word))
       if (missing.length > 0) return `paper with ${JSON.stringify(missing)}`
+      used.paper += Math.max(...words(expectation.paper).map((word) => paper.indexOf(word) + word.length))
     }
     if (expectation.parcel !== undefined) {
       const parcel = await stage.parcel(expectation.parcel.waybill)
@@ -101,31 +108,38 @@ export async function play(
       if (state !== expectation.light.state)
         return `light ${expectation.light.name} ${expectation.light.state}; it is ${state}`
     }
-    return undefined
+    return used
   }
 
   async function expect(expectation: Expectation): Promise<void> {
-    const withinMs = expectation.withinMs ?? 15_000
-    const until = clock.monotonicMs() + withinMs
+    const until = clock.monotonicMs() + EXPECT_MS
     for (;;) {
-      const missing = await unmet(expectation)
-      if (missing === undefined) break
+      const met = await meet(expectation)
+      if (typeof met !== 'string') {
+        seenUpTo = Math.max(seenUpTo, met.screen)
+        paperFrom = met.paper
+        return
+      }
       if (clock.monotonicMs() > until) {
         const now = (await stage.screens(0)).at(-1)
         throw new PosternError(
           'SCENARIO_FAILED',
-          `waited ${withinMs} ms for ${missing}. The screen says: ${flat(now?.lines ?? [])}`,
+          `waited ${EXPECT_MS / 1000} s for ${met}. The screen says: ${flat(now?.lines ?? [])}`,
         )
       }
       await clock.sleep(30)
     }
-    // What was seen counts once: the next expectation looks at later screens, and at the one that still stands.
-    const screens = await stage.screens(0)
+  }
+
+  /** What comes of an action is looked for from the screen that stands when it is done. */
+  async function lookFromNow(): Promise<void> {
+    const screens = await stage.screens(seenUpTo)
     seenUpTo = Math.max(seenUpTo, (screens.at(-1)?.sequence ?? 1) - 1)
-    if (expectation.paper !== undefined) paperFrom = (await stage.paper()).length
   }
 
   async function act(step: Step): Promise<void> {
+    if ('expect' in step) return expect(step.expect)
+    await lookFromNow()
     if ('insert' in step) return stage.insert(step.insert)
     if ('pull' in step) return stage.pull()
     if ('scan' in step) return stage.scan(step.scan)
@@ -134,7 +148,6 @@ export async function play(
     if ('power' in step) return stage.power(step.power)
     if ('kill' in step) return stage.kill(step.kill)
     if ('wait' in step) return clock.sleep(step.wait)
-    if ('expect' in step) return expect(step.expect)
     if ('key' in step) {
       for (const key of keysOf(step.key)) await stage.press(key)
       return

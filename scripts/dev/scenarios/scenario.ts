@@ -15,7 +15,7 @@ const Words = Type.Union([
   Type.Array(Type.String({ minLength: 1 }), { minItems: 1 }),
 ])
 
-/** What has to be true within `withinMs` (15 s); a screen or paper text counts since the last expectation. */
+/** What has to be true within a minute; a screen or paper text counts since the last expectation. */
 export const Expectation = Type.Object(
   {
     /** Words on the screen, all on one screen. */
@@ -45,7 +45,6 @@ export const Expectation = Type.Object(
     light: Type.Optional(
       Type.Object({ name: Type.String(), state: Type.Enum(['on', 'off', 'blink']) }, closed),
     ),
-    withinMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 120_000 })),
   },
   closed,
 )

@@ -15,7 +15,7 @@ import type { SeenScreen, Stage } from './player.js'
 /** Payments that the verdict looks at, more than any scenario makes. */
 const MAX_PAYMENTS = 1000
 /** What is owed to the acquirer gets so long to arrive before the books are compared. */
-const SETTLE_MS = 20_000
+const SETTLE_MS = 60_000
 
 async function getJson<T>(url: string): Promise<T> {
   const response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
@@ -73,12 +73,12 @@ export function createStage(terminal: DevTerminal): Stage {
       await act({ power: step })
       if (typeof step === 'object') return
       const wanted = step === 'cut' ? 'stopped' : 'running'
-      for (let tries = 0; tries < 400; tries++) {
+      for (let tries = 0; tries < 1200; tries++) {
         const { secure, open } = terminal.states()
         if (secure === wanted && open === wanted) return
         await systemClock.sleep(50)
       }
-      throw new PosternError('STAGE_FAILED', `the worlds are not ${wanted} after 20 s`)
+      throw new PosternError('STAGE_FAILED', `the worlds are not ${wanted} after 60 s`)
     },
     async kill(what) {
       const pid = what === 'app' ? appOf(terminal.pid('open')) : terminal.pid(what)

@@ -416,3 +416,17 @@ t.test(
     t.end()
   },
 )
+
+t.test('a notice that a payment is being taken back follows it to its end', async (t) => {
+  const world = await startWith(t, parcel(1))
+  world.outcome = 'reversing'
+  await world.choose('Today 0 of 1', 'PH-100001')
+  await world.choose('Collect €10.00', 'collect')
+  await world.sees('It is reversing')
+  const [key] = world.keys()
+  await world
+    .app()
+    ['event.payment']({ ...world.payment(key!)!, outcome: 'reversed', message: 'It is reversed' })
+  await world.yes('It is reversed')
+  t.equal((await world.sees('Collect €10.00')).kind, 'details', 'back at the parcel, which may be tried again')
+})

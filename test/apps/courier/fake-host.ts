@@ -74,6 +74,7 @@ export function fakeHost() {
     extraTaken: 0n,
     online: true,
     nowMs: START_MS,
+    keys: () => [...payments.keys()],
     payment: (key: string) => payments.get(key)?.view,
     /** Payments that stand, of which the cardholder is charged. */
     charged: () => [...payments.values()].filter(({ view }) => view.outcome === 'approved'),
@@ -323,6 +324,7 @@ export async function openDesk(world: FakeHost): Promise<Desk> {
     round: await openRound(host),
     operator: () => world.operator?.id,
     now: () => world.nowMs,
+    latest: (view) => view,
     newKey: (waybill) => `${waybill}.key-${world.calls.length}-${++keys}`,
   }
 }
