@@ -22,7 +22,7 @@ interface StartOptions {
 }
 
 /** A scenario's host is silent for so long before the terminal reverses: a person's patience, not a test's. */
-const PLAY_HOST_MS = 4000
+const PLAY_HOST_MS = 10_000
 const HOST_MS = 45_000
 const DEFAULT_PORT = 8700
 

@@ -9,7 +9,7 @@ import { PosternError } from '../../hal/base/errors.js'
 export const VPCD_READERS = ['Virtual PCD 00 00', 'Virtual PCD 00 01'] as const
 const VPCD_PORTS = [35963, 35964] as const
 const DRIVERS = ['/etc/reader.conf.d/vpcd']
-const START_MS = 10_000
+const START_MS = 30_000
 
 /**
  * Runs inside the namespaces. Loopback acknowledges at once on both of its routes: Nagle and delayed acknowledgements

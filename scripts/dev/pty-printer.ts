@@ -21,7 +21,7 @@ export function ptyMissing(): string | undefined {
   return found ? undefined : 'socat is missing: apt-get install socat'
 }
 
-const START_MS = 5000
+const START_MS = 20_000
 
 /**
  * Joins `machine` to a pty at `path`. socat owns the pty, its standard streams are the machine's end; both directions

@@ -18,9 +18,9 @@ export async function socketPair(): Promise<[Socket, Socket]> {
   return [near, far]
 }
 
-/** Polls until `check` is true. @throws Error after 15 s, with what was waited for. */
+/** Polls until `check` is true. @throws Error after a minute, with what was waited for. */
 export async function until(what: string, check: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1500; i++) {
+  for (let i = 0; i < 6000; i++) {
     if (await check()) return
     await new Promise((resolve) => setTimeout(resolve, 10))
   }

@@ -75,7 +75,7 @@ else
       dataDir,
       board: 'virtual-handheld',
       port: 0,
-      hostMs: 60_000,
+      hostMs: 120_000,
       // The most talkative: what is never said at any level is never said.
       logLevel: 'debug',
       tell: (line) => t.comment(line),
@@ -95,7 +95,7 @@ else
         subscriptions: ['#'],
         onMessage: (topic, payload) => traffic.push(concat(ascii.encode(`${topic} `), payload)),
       },
-      AbortSignal.timeout(15_000),
+      AbortSignal.timeout(60_000),
     )
     t.teardown(() => recorder.drop('test over'))
 
@@ -143,7 +143,7 @@ else
       { insert: CARD },
       { expect: { screen: ['Enter PIN', 'green key'] } },
       { key: pin },
-      { wait: 500 },
+      { expect: { screen: '•'.repeat(pin.length) } },
     )
     const during = await dump(terminal.pid('secure')!, join(dumps, 'during'))
     const sizes = [statSync(during).size]
@@ -158,7 +158,7 @@ else
     process.kill(acquirer, 'SIGSTOP')
     let waiting: string
     try {
-      await steps({ key: 'enter' }, { wait: 1500 })
+      await steps({ key: 'enter' }, { expect: { screen: 'Asking the bank' } })
       waiting = await dump(terminal.pid('secure')!, join(dumps, 'waiting'))
     } finally {
       process.kill(acquirer, 'SIGCONT')

@@ -10,7 +10,7 @@ import { startTerminal } from '../../scripts/dev/supervisor/terminal.js'
 
 const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 const browserPath = BROWSERS.find((path) => existsSync(path))
-const WAIT_MS = 20_000
+const WAIT_MS = 60_000
 
 /** What a watcher of `/api/events` is told first: the frame on the glass, and the paper that hangs out. */
 async function told(address: string): Promise<{ frame: Buffer; paper: Buffer }> {
@@ -72,7 +72,7 @@ const SEEN = `(() => {
 const glassOf = async (page: Page) => Buffer.from(await page.evaluate<number[]>(GLASS))
 const paperOf = async (page: Page) => Buffer.from(await page.evaluate<number[]>(PAPER))
 
-t.setTimeout(170_000)
+t.setTimeout(290_000)
 if (browserPath === undefined) {
   t.test("the handheld's page in Chromium", { skip: 'Chromium is not installed' }, () => Promise.resolve())
 } else {

@@ -17,7 +17,7 @@ import { payWithCard } from './card-payment.js'
 const LOOK_MS = 900
 
 const missing = pcscStackMissing()
-t.setTimeout(110_000)
+t.setTimeout(240_000)
 if (missing !== undefined) {
   t.test('the PC/SC stack', { skip: missing }, () => Promise.resolve())
 } else {

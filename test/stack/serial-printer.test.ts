@@ -13,7 +13,7 @@ import { ptyMissing, ptyPrinter } from '../../scripts/dev/pty-printer.js'
 import { printerConformance } from '../hal/conformance/printer.js'
 import { eventually, testContext, within } from '../hal/conformance/support.js'
 
-t.setTimeout(110_000)
+t.setTimeout(240_000)
 const missing = ptyMissing()
 const folder = mkdtempSync(join(tmpdir(), 'pty-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))

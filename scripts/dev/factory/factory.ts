@@ -92,7 +92,8 @@ export async function personalise({
         merchantId: MERCHANT_ID,
         dialect: 'postern-dev',
         currency: MERCHANT.currency,
-        timeouts: { hostMs },
+        // A machine that is busy, or an acquirer that a test holds, may be slow to connect too.
+        timeouts: { hostMs, connectMs: Math.max(hostMs, 30_000) },
         // The development acquirer remembers reversed originals and refuses them later.
         reversals: { notFoundFinalAfterMs: 0 },
       },

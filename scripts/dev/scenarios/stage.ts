@@ -18,7 +18,7 @@ const MAX_PAYMENTS = 1000
 const SETTLE_MS = 60_000
 
 async function getJson<T>(url: string): Promise<T> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(10_000) })
+  const response = await fetch(url, { signal: AbortSignal.timeout(30_000) })
   if (!response.ok) throw new PosternError('STAGE_FAILED', `${url} answered ${response.status}`)
   return (await response.json()) as T
 }
@@ -37,7 +37,7 @@ export function createStage(terminal: DevTerminal): Stage {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(action),
-      signal: AbortSignal.timeout(10_000),
+      signal: AbortSignal.timeout(30_000),
     })
     if (!response.ok)
       throw new PosternError('STAGE_FAILED', ((await response.json()) as { error: string }).error)

@@ -36,7 +36,7 @@ export interface Supervised {
   send(message: object): void
 }
 
-const READY_WITHIN_MS = 30_000
+const READY_WITHIN_MS = 60_000
 const STOP_WITHIN_MS = 3000
 
 /** Makes a supervised process; nothing runs until `start`. `onState` hears every change. */

@@ -34,10 +34,10 @@ async function startWith(t: Test, ...parcels: ReturnType<typeof parcel>[]): Prom
 }
 const send = (world: FakeHost, payload: unknown, topic = 'deliveries', id = 'm-1') =>
   world.app()['event.message']({ id, topic, payload })
-/** Waits until it holds, at most 5 s. */
+/** Waits until it holds, at most a minute. */
 async function until(holds: () => boolean, what: string): Promise<void> {
   for (let tries = 0; !holds(); tries++) {
-    if (tries > 1000) throw new Error(`never: ${what}`)
+    if (tries > 12_000) throw new Error(`never: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
@@ -428,5 +428,9 @@ t.test('a notice that a payment is being taken back follows it to its end', asyn
     .app()
     ['event.payment']({ ...world.payment(key!)!, outcome: 'reversed', message: 'It is reversed' })
   await world.yes('It is reversed')
-  t.equal((await world.sees('Collect €10.00')).kind, 'details', 'back at the parcel, which may be tried again')
+  t.equal(
+    (await world.sees('Collect €10.00')).kind,
+    'details',
+    'back at the parcel, which may be tried again',
+  )
 })

@@ -112,10 +112,10 @@ export function fakeHost() {
     cut: () => app?.peer.close('cut'),
     /** What stands on the display: the newest screen that is no progress. */
     front: (): Shown | undefined => shown.findLast(({ screen }) => screen.kind !== 'progress'),
-    /** Waits, at most 5 s, for a screen whose JSON holds all the words; answers it where told to. */
+    /** Waits, at most a minute, for a screen whose JSON holds all the words; answers it where told to. */
     async sees(words: string | readonly string[], answer?: ScreenResult): Promise<Screen> {
       const wanted = [words].flat()
-      for (let tries = 0; tries < 1000; tries++) {
+      for (let tries = 0; tries < 12_000; tries++) {
         const front = world.front()
         const text = JSON.stringify(front?.screen ?? null)
         if (front !== undefined && wanted.every((word) => text.includes(word))) {

@@ -9,7 +9,7 @@ import type { Device, DeviceEvent, Presence } from '../../../hal/device.js'
 import type { VirtualCard } from '../../../hal/simulated/virtual-card.js'
 
 /** Bound on anything that has to happen at all; far above every guarantee, for machines under load. */
-export const BOUND_MS = 15_000
+export const BOUND_MS = 45_000
 
 /** Rejects where `work` takes longer than the bound, so that a hang fails by name. */
 export async function within<T>(what: string, work: Promise<T>, ms = BOUND_MS): Promise<T> {

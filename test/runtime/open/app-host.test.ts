@@ -41,7 +41,7 @@ async function rig(
   apps: string[],
   serve: Parameters<typeof startSecureWorld>[1] = {},
   rules = RESTART_RULES,
-  eventTimeoutMs = 5000,
+  eventTimeoutMs = 30_000,
 ) {
   const folder = mkdtempSync(join(tmpdir(), 'postern-apps-'))
   const events: { event: string; fields: Record<string, unknown> | undefined }[] = []
@@ -78,7 +78,7 @@ async function rig(
     },
   })
   const payments = createPaymentEvents({ database, outbox, bridge, log })
-  await bridge.whenConnected(5000)
+  await bridge.whenConnected(60_000)
   const scanListeners = new Set<(scan: ScannedText) => void>()
   let online = true
   const printed: unknown[] = []

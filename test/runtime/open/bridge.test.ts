@@ -66,7 +66,7 @@ t.test('the secure world may start later, die and come back', async (t) => {
   bridge.on((connected) => states.push(connected))
   await t.rejects(bridge.secure['terminal.info'](null), { code: 'DISCONNECTED' })
   await t.rejects(bridge.whenConnected(50), { code: 'SECURE_WORLD_AWAY' })
-  await t.rejects(bridge.whenConnected(5000, AbortSignal.abort()), { code: 'ABORTED' })
+  await t.rejects(bridge.whenConnected(60_000, AbortSignal.abort()), { code: 'ABORTED' })
 
   let hold: (() => void) | undefined
   const world = await startSecureWorld(path, {
@@ -75,7 +75,7 @@ t.test('the secure world may start later, die and come back', async (t) => {
         hold = () => resolve(null)
       }),
   })
-  await bridge.whenConnected(5000)
+  await bridge.whenConnected(60_000)
   t.same(await bridge.secure['terminal.info'](null), TERMINAL)
   const signIn = bridge.secure['session.signIn']({ owner: { app: 'courier', name: 'Courier' } })
   await until('the call', () => hold !== undefined)
@@ -83,7 +83,7 @@ t.test('the secure world may start later, die and come back', async (t) => {
   await t.rejects(signIn, { code: 'DISCONNECTED' })
   await until('noticing', () => !bridge.connected())
   await world.start()
-  await bridge.whenConnected(5000)
+  await bridge.whenConnected(60_000)
   await bridge.whenConnected(0)
   t.same(await bridge.secure['terminal.info'](null), TERMINAL)
   t.same(states, [true, false, true])
@@ -144,7 +144,7 @@ t.test('pipes', async (t) => {
   bridge.on((connected) => {
     if (!connected) pipes.closeAll('the secure world is away')
   })
-  await bridge.whenConnected(5000)
+  await bridge.whenConnected(60_000)
   await until('the other end', () => world.open !== undefined)
   const open = world.open!
 
@@ -204,7 +204,7 @@ t.test('pipes', async (t) => {
   t.ok((await ends).some((end) => end.status === 'rejected'))
 
   await world.start()
-  await bridge.whenConnected(5000)
+  await bridge.whenConnected(60_000)
   await until('the new world', () => world.open !== undefined)
   t.ok(await world.open!['pipe.open']({ host: '127.0.0.1', port }), 'after a restart pipes open again')
   await bridge.close()

@@ -130,7 +130,7 @@ async function dial(port = acquirer.port): Promise<Line> {
     get pending() {
       return reader.pending
     },
-    async next(waitMs = 5000) {
+    async next(waitMs = 60_000) {
       if (arrived.length === 0 && !closed) {
         await new Promise<void>((resolve) => {
           const timer = setTimeout(resolve, waitMs)

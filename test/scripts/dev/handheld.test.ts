@@ -93,7 +93,7 @@ function ask(
       },
     )
     asked.on('error', reject)
-    asked.setTimeout(5000, () => asked.destroy(new Error('no answer')))
+    asked.setTimeout(30_000, () => asked.destroy(new Error('no answer')))
     asked.end(options.body)
   })
 }

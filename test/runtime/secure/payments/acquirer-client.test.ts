@@ -104,7 +104,7 @@ const entry = (change: Record<string, unknown> = {}): AcquirerEntry =>
         merchantId: 'MERCHANT1',
         dialect: 'postern-dev',
         currency: 'EUR',
-        timeouts: { connectMs: 5000, hostMs: 400, lingerMs: 1500 },
+        timeouts: { connectMs: 30_000, hostMs: 400, lingerMs: 1500 },
         reversals: { notFoundFinalAfterMs: 0 },
         ...change,
       },
@@ -183,7 +183,7 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
       serverName: own.tls.serverName,
       ca: own.tls.ca,
       ...clientIdentity(own, dir),
-      connectMs: 5000,
+      connectMs: 30_000,
     }),
   })
   const answers: unknown[] = []

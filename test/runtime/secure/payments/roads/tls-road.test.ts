@@ -53,7 +53,7 @@ t.test('a forged record right behind the handshake ends the road and nothing els
         carrier: (signal) => pipes.open('127.0.0.1', 1, signal),
         serverName: 'localhost',
         ca: pem(authority.ca),
-        connectMs: 5000,
+        connectMs: 30_000,
       })
       const name = `${maxVersion}, behind chunk ${forgedAfter}`
       const opened = await road.open(never).catch((error: { code: string }) => error.code)
