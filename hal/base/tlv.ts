@@ -21,7 +21,13 @@ const CONSTRUCTED = 0x20
 const LONG_TAG = 0x1f
 const MORE = 0x80
 
-function invalid(rule: string, offset: number): never {
+/** Where bytes stop being BER-TLV, and which rule they break there. */
+export interface TlvFault {
+  readonly offset: number
+  readonly rule: string
+}
+
+function invalid({ rule, offset }: TlvFault): never {
   throw new PosternError('TLV_INVALID', `BER-TLV: ${rule} at byte ${offset}`, { offset, rule })
 }
 
@@ -37,25 +43,34 @@ function firstByte(tag: number): number {
 }
 
 /**
- * Parses a list of data objects; `00` bytes before, between and after them carry no meaning (Book 3, annex B1).
- * Values are views on `bytes`, not copies.
+ * Reads a list of data objects, or says where it is none; `00` bytes before, between and after the objects carry no
+ * meaning (Book 3, annex B1). Values are views on `bytes`, not copies.
+ */
+export function readTlv(bytes: Uint8Array): Tlv[] | TlvFault {
+  if (bytes.length > MAX_TLV_BYTES) return { rule: 'input too long', offset: MAX_TLV_BYTES }
+  return readRange(bytes, 0, bytes.length, 1)
+}
+
+/**
+ * As `readTlv`, where anything else is a fault.
  * @example parseTlv(fromHex('9F0206000000001250')) // [{ tag: 0x9F02, value: … }]
  * @throws PosternError `TLV_INVALID` with `offset` and `rule`
  */
 export function parseTlv(bytes: Uint8Array): Tlv[] {
-  if (bytes.length > MAX_TLV_BYTES) invalid('input too long', MAX_TLV_BYTES)
-  return parseRange(bytes, 0, bytes.length, 1)
+  const list = readTlv(bytes)
+  return Array.isArray(list) ? list : invalid(list)
 }
 
 /** As `parseTlv`, for exactly one object and nothing but `00` around it. @throws PosternError `TLV_INVALID` */
 export function parseOneTlv(bytes: Uint8Array): Tlv {
   const list = parseTlv(bytes)
-  if (list.length !== 1) invalid(list.length === 0 ? 'no data object' : 'more than one data object', 0)
+  if (list.length !== 1)
+    invalid({ rule: list.length === 0 ? 'no data object' : 'more than one data object', offset: 0 })
   return list[0]!
 }
 
-function parseRange(bytes: Uint8Array, start: number, end: number, depth: number): Tlv[] {
-  if (depth > MAX_TLV_DEPTH) invalid('nested too deep', start)
+function readRange(bytes: Uint8Array, start: number, end: number, depth: number): Tlv[] | TlvFault {
+  if (depth > MAX_TLV_DEPTH) return { rule: 'nested too deep', offset: start }
   const out: Tlv[] = []
   let at = start
   while (at < end) {
@@ -69,29 +84,29 @@ function parseRange(bytes: Uint8Array, start: number, end: number, depth: number
     if ((leading & LONG_TAG) === LONG_TAG) {
       let more = true
       while (more) {
-        if (at >= end) invalid('tag cut short', tagAt)
-        if (at - tagAt >= MAX_TAG_BYTES) invalid('tag too long', tagAt)
+        if (at >= end) return { rule: 'tag cut short', offset: tagAt }
+        if (at - tagAt >= MAX_TAG_BYTES) return { rule: 'tag too long', offset: tagAt }
         tag = tag * 256 + bytes[at]!
         more = (bytes[at++]! & MORE) !== 0
       }
     }
-    if (at >= end) invalid('length missing', at)
+    if (at >= end) return { rule: 'length missing', offset: at }
     let length = bytes[at++]!
     if (length >= 0x80) {
       const count = length & 0x7f
-      if (count === 0) invalid('indefinite length', at - 1)
-      if (count > MAX_LENGTH_BYTES) invalid('length too long', at - 1)
-      if (at + count > end) invalid('length cut short', at - 1)
+      if (count === 0) return { rule: 'indefinite length', offset: at - 1 }
+      if (count > MAX_LENGTH_BYTES) return { rule: 'length too long', offset: at - 1 }
+      if (at + count > end) return { rule: 'length cut short', offset: at - 1 }
       length = 0
       for (let i = 0; i < count; i++) length = length * 256 + bytes[at++]!
     }
-    if (length > end - at) invalid('value cut short', at)
+    if (length > end - at) return { rule: 'value cut short', offset: at }
     const value = bytes.subarray(at, at + length)
-    out.push(
-      (leading & CONSTRUCTED) !== 0
-        ? { tag, value, children: parseRange(bytes, at, at + length, depth + 1) }
-        : { tag, value },
-    )
+    if ((leading & CONSTRUCTED) !== 0) {
+      const children = readRange(bytes, at, at + length, depth + 1)
+      if (!Array.isArray(children)) return children
+      out.push({ tag, value, children })
+    } else out.push({ tag, value })
     at += length
   }
   return out
@@ -114,7 +129,7 @@ function tagBytes(tag: number): number[] {
 
 /** Tag bytes of a tag number. @throws PosternError `TLV_INVALID` */
 export function encodeTag(tag: number): Uint8Array {
-  if (!isTag(tag)) invalid(`not a tag: ${tag}`, 0)
+  if (!isTag(tag)) invalid({ rule: `not a tag: ${tag}`, offset: 0 })
   return Uint8Array.from(tagBytes(tag))
 }
 
@@ -124,7 +139,7 @@ export function encodeLength(length: number): Uint8Array {
   if (length < 0x100) return Uint8Array.of(0x81, length)
   if (length < 0x10000) return Uint8Array.of(0x82, length >> 8, length & 0xff)
   if (length < 0x1000000) return Uint8Array.of(0x83, length >> 16, (length >> 8) & 0xff, length & 0xff)
-  return invalid('value too long', 0)
+  return invalid({ rule: 'value too long', offset: 0 })
 }
 
 /** One data object; for a constructed tag `value` is the already encoded list. @throws PosternError `TLV_INVALID` */

@@ -313,12 +313,13 @@ const dates: Handler = (vector) => {
 
 const cvmList: Handler = (vector) => {
   const list = parseCvmList(fromHex(vector.cvmList))
-  if (vector.expect.error) return check(undefined, list)
+  // A list without rules counts as none (Book 3, 10.5).
+  if (list === 'malformed' || list.rules.length === 0) return check(vector.expect.error, true)
   const hex = (byte: number) => toHex(Uint8Array.of(byte))
   return check(vector.expect, {
-    amountX: list?.amountX,
-    amountY: list?.amountY,
-    rules: list?.rules.map(({ code, condition }) => ({ code: hex(code), condition: hex(condition) })),
+    amountX: list.amountX,
+    amountY: list.amountY,
+    rules: list.rules.map(({ code, condition }) => ({ code: hex(code), condition: hex(condition) })),
   })
 }
 

@@ -22,8 +22,9 @@ export const target = {
     dol(bytes)
     const records = (parseAfl(bytes) ?? []).reduce((sum, { first, last }) => sum + last - first + 1, 0)
     if (records > 256) throw new Error('more records than the bound')
-    const rules = parseCvmList(bytes)?.rules.length ?? 0
-    if (rules * 2 > bytes.length) throw new Error('more rules than bytes')
+    const list = parseCvmList(bytes)
+    if (list !== 'malformed' && list.rules.length * 2 + 8 !== bytes.length)
+      throw new Error('another number of rules than the bytes hold')
     checkAtr(bytes)
     dateNumber(bytes.subarray(0, 3))
     isCertificateExpired(bytes.subarray(0, 3), bytes.subarray(3, 5))

@@ -3,7 +3,7 @@ import { erase } from '../../../hal/base/bytes.js'
 import type { Random } from '../../../hal/base/clock.js'
 import { TAG } from '../../../hal/base/tags.js'
 import type { DukptCiphertext, PinEntry } from '../card-transaction.js'
-import { type CardEnd, ends, isEnd } from './card-end.js'
+import { type CardEnd, cardError, ends, isEnd } from './card-end.js'
 import {
   CVM_CODE_MASK,
   CVM_CODES,
@@ -16,7 +16,7 @@ import {
   parseCvmList,
 } from './cvm-list.js'
 import { verifyOfflinePin } from './offline-pin.js'
-import { isAtm, TRANSACTION_TYPE } from './processing-restrictions.js'
+import { TRANSACTION_TYPE } from './processing-restrictions.js'
 import type { RsaKey } from './rsa-recovery.js'
 import { fromUint, panDigits, type TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
@@ -48,6 +48,8 @@ export interface CvmOutcome {
 
 /** CVM Results, byte 3 (Book 4, annex A4). */
 const RESULT = { unknown: 0x00, failed: 0x01, successful: 0x02 } as const
+/** Second digit of 9F35: from 4 on the terminal is unattended (Book 4, annex A1). */
+const UNATTENDED = 4
 /** CVM Results, byte 1, where nothing was performed. */
 const NO_CVM_PERFORMED = 0x3f
 
@@ -67,7 +69,8 @@ export async function cardholderVerification(
   if (!hasBit(data.get(TAG.AIP), AIP.cardholderVerification)) return nothing
   const tag8e = data.card(TAG.CVM_LIST)
   const list = tag8e && parseCvmList(tag8e)
-  if (!list) {
+  if (list === 'malformed') return cardError('CVM list with half a rule, or without its amounts')
+  if (!list || list.rules.length === 0) {
     // 10.5 and 7.5: no list, or one without rules: the AIP promised one.
     data.raise('iccDataMissing')
     return nothing
@@ -91,7 +94,7 @@ export async function cardholderVerification(
     }
     if (!isSupported(row, data)) {
       // 10.5.1, 10.5.2: a PIN is asked for that this terminal cannot take.
-      if (row.pin) data.raise('pinPadMissing')
+      if (row.pin && !hasBit(data.get(TAG.TERMINAL_CAPABILITIES), row.pin)) data.raise('pinPadMissing')
       if (goOn) continue
       break
     }
@@ -149,10 +152,9 @@ function isConditionSatisfied(
   const terminalType = data.need(TAG.TERMINAL_TYPE)[0]!
   const currency = data.card(TAG.APPLICATION_CURRENCY)
   const transactionCurrency = data.need(TAG.TRANSACTION_CURRENCY)
-  const atm = isAtm(terminalType, data.get(TAG.ADDITIONAL_CAPABILITIES))
-  const unattended = (terminalType & 0x0f) >= 4
+  const unattended = (terminalType & 0x0f) >= UNATTENDED
   return condition({
-    cash: type !== TRANSACTION_TYPE.cash ? 'none' : atm || unattended ? 'unattended' : 'manual',
+    cash: type !== TRANSACTION_TYPE.cash ? 'none' : unattended ? 'unattended' : 'manual',
     cashback: type === TRANSACTION_TYPE.cashback,
     // A code that is not recognised is not supported either.
     supported: row !== undefined && isSupported(row, data),

@@ -1,4 +1,5 @@
 // The CVM list (8E), its rules, codes and conditions as tables (EMV Book 3 v4.4, 10.5 and annex C3).
+import { fromUint } from './transaction-data.js'
 import { CAPABILITY, type ResultBit } from './verification-results.js'
 
 /** One cardholder verification rule. */
@@ -15,13 +16,15 @@ export interface CvmList {
   readonly rules: readonly CvmRule[]
 }
 
-/** Reads tag 8E; undefined where it is malformed or holds no rule (10.5: as if it were absent). */
-export function parseCvmList(list: Uint8Array): CvmList | undefined {
-  if (list.length < 10 || list.length % 2 !== 0) return undefined
-  const amount = (at: number) => list.subarray(at, at + 4).reduce((sum, byte) => sum * 256 + byte, 0)
+/** Amounts X and Y, four bytes each. */
+const AMOUNTS = 8
+
+/** Reads tag 8E. `malformed`: shorter than its amounts, or a last rule of one byte (10.5: the transaction ends, 7.5). */
+export function parseCvmList(list: Uint8Array): CvmList | 'malformed' {
+  if (list.length < AMOUNTS || list.length % 2 !== 0) return 'malformed'
   const rules: CvmRule[] = []
-  for (let at = 8; at < list.length; at += 2) rules.push({ code: list[at]!, condition: list[at + 1]! })
-  return { amountX: amount(0), amountY: amount(4), rules }
+  for (let at = AMOUNTS; at < list.length; at += 2) rules.push({ code: list[at]!, condition: list[at + 1]! })
+  return { amountX: fromUint(list.subarray(0, 4)), amountY: fromUint(list.subarray(4, AMOUNTS)), rules }
 }
 
 /** How a CVM is performed. */
@@ -40,7 +43,8 @@ export interface CvmRow {
   readonly name: string
   /** Bits of 9F33 that must all be set (Book 4, annex A2). */
   readonly needs: readonly ResultBit[]
-  readonly pin: boolean
+  /** The bit that a PIN pad of this kind sets; undefined where no PIN is entered. */
+  readonly pin: ResultBit | undefined
 }
 
 /**
@@ -48,24 +52,39 @@ export interface CvmRow {
  * NOTE: v4.4's biometric codes 06 to 0F are not recognised here; no terminal of this kind has the sensors.
  */
 export const CVM_CODES: Readonly<Record<number, CvmRow>> = {
-  0: { method: 'fail', name: 'Fail CVM processing', needs: [], pin: false },
-  1: { method: 'plaintextPin', name: 'Plaintext PIN by ICC', needs: [CAPABILITY.plaintextPin], pin: true },
-  2: { method: 'onlinePin', name: 'Enciphered PIN online', needs: [CAPABILITY.onlinePin], pin: true },
+  0: { method: 'fail', name: 'Fail CVM processing', needs: [], pin: undefined },
+  1: {
+    method: 'plaintextPin',
+    name: 'Plaintext PIN by ICC',
+    needs: [CAPABILITY.plaintextPin],
+    pin: CAPABILITY.plaintextPin,
+  },
+  2: {
+    method: 'onlinePin',
+    name: 'Enciphered PIN online',
+    needs: [CAPABILITY.onlinePin],
+    pin: CAPABILITY.onlinePin,
+  },
   3: {
     method: 'plaintextPinAndSignature',
     name: 'Plaintext PIN by ICC and signature',
     needs: [CAPABILITY.plaintextPin, CAPABILITY.signature],
-    pin: true,
+    pin: CAPABILITY.plaintextPin,
   },
-  4: { method: 'encipheredPin', name: 'Enciphered PIN by ICC', needs: [CAPABILITY.encipheredPin], pin: true },
+  4: {
+    method: 'encipheredPin',
+    name: 'Enciphered PIN by ICC',
+    needs: [CAPABILITY.encipheredPin],
+    pin: CAPABILITY.encipheredPin,
+  },
   5: {
     method: 'encipheredPinAndSignature',
     name: 'Enciphered PIN by ICC and signature',
     needs: [CAPABILITY.encipheredPin, CAPABILITY.signature],
-    pin: true,
+    pin: CAPABILITY.encipheredPin,
   },
-  30: { method: 'signature', name: 'Signature', needs: [CAPABILITY.signature], pin: false },
-  31: { method: 'noCvm', name: 'No CVM required', needs: [CAPABILITY.noCvm], pin: false },
+  30: { method: 'signature', name: 'Signature', needs: [CAPABILITY.signature], pin: undefined },
+  31: { method: 'noCvm', name: 'No CVM required', needs: [CAPABILITY.noCvm], pin: undefined },
 }
 
 /** Bit 7 of the code: apply the succeeding rule if this CVM is unsuccessful. */

@@ -1,7 +1,7 @@
 // Issuer-to-card scripts: templates 71 and 72, command by command, and their results (EMV Book 3 v4.4, 10.10; Book 4, 6.3.9 and annex A5).
 import { concat } from '../../../hal/base/bytes.js'
 import { TAG } from '../../../hal/base/tags.js'
-import { findTlv } from '../../../hal/base/tlv.js'
+import { findAllTlv, findTlv } from '../../../hal/base/tlv.js'
 import type { CardEnd } from './card-end.js'
 import { tryParseTemplate } from './card-tlv.js'
 import type { TransactionData } from './transaction-data.js'
@@ -12,7 +12,10 @@ export type ScriptPhase = typeof TAG.SCRIPT_71 | typeof TAG.SCRIPT_72
 
 /** First nibble of a script result (Book 4, annex A5). */
 const RESULT = { notPerformed: 0x00, failed: 0x10, successful: 0x20 } as const
-/** A bound on what a host can make us send; the book asks for 128 bytes of script to be borne (Book 3, 10.10). */
+/**
+ * Bounds on what a host can make us send in one phase; the book asks for 128 bytes of script to be borne (Book 3, 10.10).
+ * A template beyond them is reported as not performed.
+ */
 const MAX_TEMPLATES = 16
 const MAX_COMMANDS = 32
 
@@ -33,15 +36,19 @@ export async function runIssuerScripts(
 ): Promise<ScriptsRun> {
   const results: Uint8Array[] = []
   const failed = phase === TAG.SCRIPT_71 ? 'scriptFailedBefore' : 'scriptFailedAfter'
-  for (const bytes of templates.slice(0, MAX_TEMPLATES)) {
-    if (bytes[0] !== phase) continue
+  for (const [index, bytes] of templates.filter((template) => template[0] === phase).entries()) {
     data.performed('scriptProcessingPerformed')
-    const template = tryParseTemplate(bytes, phase)
-    const commands = template?.children?.filter((item) => item.tag === TAG.SCRIPT_COMMAND) ?? []
-    const id = findTlv(template?.children, TAG.SCRIPT_ID)?.value
+    const children = tryParseTemplate(bytes, phase)?.children
+    const commands = findAllTlv(children, TAG.SCRIPT_COMMAND)
+    const id = findTlv(children, TAG.SCRIPT_ID)?.value
     const identifier = id?.length === 4 ? id : new Uint8Array(4)
     // A script that cannot be read is not performed, and that is a failure (Book 3, 10.10).
-    if (!template || commands.length > MAX_COMMANDS || commands.some(({ value }) => !isCommand(value))) {
+    if (
+      !children ||
+      index >= MAX_TEMPLATES ||
+      commands.length > MAX_COMMANDS ||
+      commands.some(({ value }) => !isCommand(value))
+    ) {
       data.raise(failed)
       results.push(concat(Uint8Array.of(RESULT.notPerformed), identifier))
       continue

@@ -28,7 +28,7 @@ export function actionCodeMatches(
   const issuer = data.card(ISSUER_CODE[which])
   // NOTE: a code of another length than five bytes is treated as absent.
   const iac = issuer?.length === 5 ? issuer : new Uint8Array(5).fill(ABSENT[which])
-  return tvr.some((byte, i) => (byte & (iac[i]! | (tac[which][i] ?? 0))) !== 0)
+  return tvr.some((byte, i) => (byte & (iac[i]! | tac[which][i]!)) !== 0)
 }
 
 /** Terminal type 9F35, second digit (Book 4, annex A1). */

@@ -24,21 +24,21 @@ interface Case {
   entries?: PinEntry['kind'][]
   card?: Record<number, string>
   terminal?: Record<number, string>
+  without?: number
   key?: Parameters<typeof cardholderVerification>[2]['pinEnciphermentKey']
 }
 
 /** Runs a CVM list (amounts X 10.00, Y 20.00); PINs typed are 1234. */
-async function run({ rules, steps = [], entries = [], card = {}, terminal = {}, key }: Case) {
-  const data = storeWith(
-    {
-      [TAG.AIP]: '1000',
-      [TAG.PAN]: '5413330089604111',
-      [TAG.APPLICATION_CURRENCY]: '0978',
-      [TAG.CVM_LIST]: `000003E8000007D0${rules}`,
-      ...card,
-    },
-    terminal,
-  )
+async function run({ rules, steps = [], entries = [], card = {}, terminal = {}, without, key }: Case) {
+  const objects: Record<number, string> = {
+    [TAG.AIP]: '1000',
+    [TAG.PAN]: '5413330089604111',
+    [TAG.APPLICATION_CURRENCY]: '0978',
+    [TAG.CVM_LIST]: `000003E8000007D0${rules}`,
+    ...card,
+  }
+  if (without !== undefined) delete objects[without]
+  const data = storeWith(objects, terminal)
   const digits: Uint8Array[] = []
   const prompts: object[] = []
   const scripted = scriptedCard(steps)
@@ -80,13 +80,21 @@ t.test('a card without cardholder verification: 3F0000, no bits', async (t) => {
 })
 
 t.test('a missing or empty list: ICC data missing, not performed', async (t) => {
-  for (const list of ['', '000003E8000007D0', '000003E8000007D01E'])
+  const empty = { [TAG.CVM_LIST]: '000003E8000007D0' }
+  const missing = { cvmResults: '3F0000', tvr: '2000000000', tsi: '0000', result: { cvm: 'none' } }
+  t.match(await run({ rules: '', card: empty }), missing)
+  t.match(await run({ rules: '1F00', without: TAG.CVM_LIST }), missing)
+})
+
+t.test('a list with half a rule, or without its amounts, ends the transaction (Book 3, 7.5)', async (t) => {
+  for (const list of ['', '000003E8000007', '000003E8000007D01E', '000003E8000007D01E001F']) {
+    t.equal(parseCvmList(hex(list)), 'malformed')
     t.match(
       await run({ rules: '', card: { [TAG.CVM_LIST]: list } }),
-      { cvmResults: '3F0000', tvr: '2000000000', tsi: '0000' },
+      { result: { kind: 'end', reason: 'cardError' }, tsi: '0000' },
       list,
     )
-  t.equal(parseCvmList(hex('000003E8000007D0')), undefined)
+  }
 })
 
 t.test('no condition satisfied: 3F0001 and failed', async (t) => {
@@ -178,6 +186,16 @@ t.test('the try counter is read before anybody is asked', async (t) => {
     }),
     { prompts: [{ triesLeft: undefined }] },
   )
+  for (const answer of ['9F17020003 9000', '9F3601 03 9000', '03 9000', '9F17 9000'])
+    t.match(
+      await run({
+        rules: '0100',
+        steps: [['GET DATA 9F17', '80 CA 9F 17 00', answer], VERIFY('9000')],
+        entries: ['entered'],
+      }),
+      { prompts: [{ triesLeft: undefined }], cvmResults: '010002' },
+      `${answer} is no counter`,
+    )
 })
 
 t.test('a card that never counts down is left', async (t) => {
@@ -261,6 +279,25 @@ t.test('enciphered PIN: the challenge goes in, and only a real key will do', asy
     }),
     { cvmResults: '040001' },
     'a key too short for the block',
+  )
+  t.match(
+    await run({
+      rules: '0400',
+      steps: [TRIES('03'), ['GET CHALLENGE', '00 84 00 00 00', '11223344556677889000']],
+      entries: ['entered'],
+      key: () => ({ modulus: hex(`${'00'.repeat(47)}0F`), exponent: hex('03') }),
+    }),
+    { cvmResults: '040001' },
+    'a key that is smaller than the block',
+  )
+  t.match(
+    await run({
+      rules: '0400',
+      steps: [TRIES('03'), ['GET CHALLENGE', '00 84 00 00 00', { kind: 'removed' }]],
+      entries: ['entered'],
+      key: () => key,
+    }),
+    { result: { kind: 'end', reason: 'removed' } },
   )
 })
 
