@@ -50,7 +50,6 @@ export async function buildCandidateList(
   if (isEnd(bySystem)) return bySystem
   const found = bySystem.candidates.length > 0 ? bySystem.candidates : await byListOfAids(card, terminal)
   if (isEnd(found)) return found
-  if (found.length === 0) return ends('notAccepted', 'no application in common')
   return {
     kind: 'candidates',
     candidates: sortByPriority(found),
@@ -111,6 +110,7 @@ async function byPaymentSystemEnvironment(
 /** Book 1, 12.3.3: SELECT with each AID of the terminal, and SELECT NEXT while a partial one matches. */
 async function byListOfAids(card: CardChannel, terminal: SelectionTerminal): Promise<Candidate[] | CardEnd> {
   const candidates: Candidate[] = []
+  let blocked = false
   for (const application of terminal.applications) {
     for (let occurrence = 0; occurrence < MAX_OCCURRENCES; occurrence++) {
       const answer = await card.exchange(select(application.aid, occurrence > 0))
@@ -124,13 +124,17 @@ async function byListOfAids(card: CardChannel, terminal: SelectionTerminal): Pro
       const dfName = findTlv(fci?.children, TAG.DF_NAME)?.value
       const proprietary = findTlv(fci?.children, TAG.FCI_PROPRIETARY)?.children
       if (!dfName) break
+      if (answer.sw === SW.BLOCKED) blocked = true
       if (answer.sw === SW.OK)
         addCandidate(candidates, terminal, dfName, proprietary, codeTableOf(proprietary), application)
       // Step 4: only a name longer than the AID can have a next occurrence.
       if (!application.partialSelection || dfName.length === application.aid.length) break
     }
   }
-  return candidates
+  if (candidates.length > 0) return candidates
+  return blocked
+    ? ends('blocked', 'every application in common is blocked')
+    : ends('notAccepted', 'no application in common')
 }
 
 function addCandidate(
@@ -203,6 +207,8 @@ export interface SelectedApplication {
 export interface NotSelected {
   readonly kind: 'notSelected'
   readonly rule: string
+  /** 6283: the application is blocked. */
+  readonly blocked: boolean
 }
 
 /** Final selection: SELECT with the full ADF name, and an FCI that says the same (12.4). */
@@ -214,13 +220,14 @@ export async function selectApplication(
   const answer = await card.exchange(select(candidate.aid))
   if (answer.kind === 'end') return answer
   if (answer.sw === SW.NOT_SUPPORTED) return ends('blocked', 'card blocked at final selection')
-  if (answer.sw !== SW.OK) return { kind: 'notSelected', rule: 'final SELECT was not answered with 9000' }
+  const notSelected = (rule: string, blocked = false): NotSelected => ({ kind: 'notSelected', rule, blocked })
+  if (answer.sw !== SW.OK)
+    return notSelected('final SELECT was not answered with 9000', answer.sw === SW.BLOCKED)
   const fci = tryParseTemplate(answer.data, TAG.FCI)
   const dfName = findTlv(fci?.children, TAG.DF_NAME)?.value
   const proprietary = findTlv(fci?.children, TAG.FCI_PROPRIETARY)?.children
-  if (!fci || !dfName || !proprietary) return { kind: 'notSelected', rule: 'FCI is malformed' }
-  if (!equalBytes(dfName, candidate.aid))
-    return { kind: 'notSelected', rule: 'FCI names another application' }
+  if (!fci || !dfName || !proprietary) return notSelected('FCI is malformed')
+  if (!equalBytes(dfName, candidate.aid)) return notSelected('FCI names another application')
   const discretionary = atPath(fci.children ?? [], TAG.FCI_PROPRIETARY, TAG.FCI_DISCRETIONARY)?.children ?? []
   return {
     kind: 'selected',

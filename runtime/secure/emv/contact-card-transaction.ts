@@ -4,7 +4,6 @@ import type { Clock, Random } from '../../../hal/base/clock.js'
 import { PosternError } from '../../../hal/base/errors.js'
 import type { Log } from '../../../hal/base/log.js'
 import type { Money } from '../../../hal/base/money.js'
-import { TAG } from '../../../hal/base/tags.js'
 import type { ChipCardReader, ChipCardSession } from '../../../hal/chip-card-reader.js'
 import type {
   CardAuthorisation,
@@ -16,23 +15,20 @@ import type {
   CardTransactionFactory,
   FinalOutcome,
   HostAnswer,
-  PinEntry,
   StartOutcome,
 } from '../card-transaction.js'
 import type { CardKeys } from '../keys/terminal-keys.js'
-import { type CardEnd, ends, isEnd } from './card-end.js'
+import { type CardEnd, isEnd } from './card-end.js'
 import { buildDe55, cardFacts } from './card-facts.js'
-import { awaitCard, isAborted, raceAndStop } from './card-presence.js'
+import { awaitCard, raceAndStop } from './card-presence.js'
+import { whileCardIsIn } from './card-watch.js'
 import type { EmvConfiguration } from './configuration.js'
+import type { FirstResult } from './first-cryptogram.js'
+import { kernelServices, tokenOf } from './kernel-services.js'
 import { maskedTrace, type TraceEntry } from './masked-trace.js'
 import { TRANSACTION_TYPE } from './processing-restrictions.js'
-import {
-  completeTransaction,
-  type FirstResult,
-  type TransactionServices,
-  transactToFirstCryptogram,
-} from './transaction.js'
-import { panDigits, TransactionData, track2Equivalent } from './transaction-data.js'
+import { completeTransaction, transactToFirstCryptogram } from './transaction.js'
+import { TransactionData, track2Equivalent } from './transaction-data.js'
 import { cardChannel } from './transport.js'
 
 export interface ContactCardOptions {
@@ -86,13 +82,13 @@ class ContactCardTransaction implements CardTransaction {
     if (isEnd(session)) return this.#ended(session)
     this.#session = session
     const configuration = this.#options.configuration()
-    const first = await this.#whileCardIsIn(signal, (both, wasRemoved) =>
+    const first = await whileCardIsIn(this.#options.reader, signal, (both, wasRemoved) =>
       transactToFirstCryptogram(
         this.#channel(session, signal),
         this.#data,
         configuration,
         { ...request, type: CARD_TYPE[request.type] },
-        this.#services(request, both, wasRemoved),
+        kernelServices(this.#options, this.#prompts, this.#history, { request, signal: both, wasRemoved }),
       ),
     )
     if (isEnd(first)) return this.#ended(first)
@@ -173,86 +169,6 @@ class ContactCardTransaction implements CardTransaction {
     return cardChannel(session, trace ? { signal, trace: maskedTrace(trace) } : { signal })
   }
 
-  /** Runs the kernel while watching the slot: a card that is pulled during a prompt ends it as `removed`. */
-  async #whileCardIsIn<T>(
-    signal: AbortSignal,
-    run: (both: AbortSignal, wasRemoved: () => boolean) => Promise<T | CardEnd>,
-  ): Promise<T | CardEnd> {
-    const pulled = new AbortController()
-    const over = new AbortController()
-    let removed = false
-    const watch = this.#options.reader.waitForRemoval(AbortSignal.any([signal, over.signal])).then(
-      () => {
-        removed = true
-        pulled.abort()
-      },
-      // Aborted, or the reader is lost: then the next command says so.
-      () => undefined,
-    )
-    try {
-      const result = await run(AbortSignal.any([signal, pulled.signal]), () => removed)
-      return removed && isEnd(result) ? ends('removed', result.rule) : result
-    } catch (error) {
-      if (removed && !signal.aborted && isAborted(error)) return ends('removed', 'card left during a prompt')
-      throw error
-    } finally {
-      over.abort()
-      await watch
-    }
-  }
-
-  #services(request: CardRequest, signal: AbortSignal, wasRemoved: () => boolean): TransactionServices {
-    const prompts = this.#prompts
-    const { keys, random } = this.#options
-    const history = this.#history
-    return {
-      random,
-      forceOnline: request.forceOnline ?? false,
-      async chooseApplication(names) {
-        const index = await prompts.chooseApplication(names, signal)
-        if (index !== undefined) prompts.busy('reading')
-        return index
-      },
-      async confirmApplication(name) {
-        const confirmed = await prompts.confirmApplication(name, signal)
-        if (confirmed) prompts.busy('reading')
-        return confirmed
-      },
-      preferLanguages: (codes) => {
-        if (codes.length > 0) prompts.preferLanguages(codes)
-      },
-      async enterPin(prompt): Promise<PinEntry> {
-        const entry = await prompts.enterPin({ ...prompt, amount: request.amount }, signal)
-        // The card left while the PIN was typed: nobody gets to see it.
-        if (wasRemoved() && entry.kind === 'entered') {
-          erase(entry.digits)
-          return { kind: 'cancelled' }
-        }
-        if (entry.kind === 'entered' || entry.kind === 'bypassed') prompts.busy('reading')
-        return entry
-      },
-      encryptPin: (pin, pan) => keys.encryptPin(pin, pan),
-      cardHistory: async (data) => {
-        const token = await this.#token(data)
-        const last = await history.lastAmount(token)
-        return {
-          // NOTE: amounts of two currencies have no sum; the floor limit is in one.
-          lastAmountOfCard: last?.currency === request.amount.currency ? last.minor : 0n,
-          onExceptionFile: await history.onExceptionFile(token),
-        }
-      },
-    }
-  }
-
-  async #token(data: TransactionData): Promise<string> {
-    const digits = panDigits(data.need(TAG.PAN)) ?? new Uint8Array()
-    try {
-      return await this.#options.keys.cardToken(digits)
-    } finally {
-      erase(digits)
-    }
-  }
-
   async #authorisation(facts: CardFacts, first: FirstResult): Promise<CardAuthorisation> {
     const track2 = track2Equivalent(this.#data)
     try {
@@ -261,7 +177,7 @@ class ContactCardTransaction implements CardTransaction {
         de55: buildDe55(this.#data),
         cardData: await this.#options.keys.encryptCardData(track2),
         pinBlock: first.cvm.pinBlock,
-        cardToken: await this.#token(this.#data),
+        cardToken: await tokenOf(this.#data, this.#options.keys),
       }
     } finally {
       erase(track2)

@@ -510,7 +510,7 @@ t.test('two applications: chosen, or not; a confirmation refused; 6985 goes to t
   t.match(await refused.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'cancelled' })
   t.same(refused.shown.slice(1), ['confirm MC'])
   const gone = world({ steps: [...SELECTED.slice(0, 2), ['final SELECT', SELECTED[2]![1], '6283']] })
-  t.match(await gone.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'notAccepted' })
+  t.match(await gone.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'blocked' })
 })
 
 t.test('calls out of order are faults', async (t) => {

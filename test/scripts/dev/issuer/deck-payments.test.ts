@@ -173,7 +173,7 @@ const EXPECTED: Readonly<
   'low-value': { prompts: [], code: '00', end: 'approved', cvm: 'none' },
   'dda-failing': { prompts: ['online PIN'], code: '00', end: 'approved', cvm: 'pin' },
   expired: { prompts: ['online PIN'], code: '54', end: 'declined', cvm: 'pin' },
-  'blocked-application': { prompts: [], end: 'ended notAccepted' },
+  'blocked-application': { prompts: [], end: 'ended blocked' },
   'pin-one-try': { prompts: ['offline PIN 1'], code: '00', end: 'approved', cvm: 'pin' },
   'pin-blocked': { prompts: [], code: '00', end: 'approved', cvm: 'signature' },
   't0-credit': { prompts: ['online PIN'], code: '00', end: 'approved', cvm: 'pin' },
@@ -253,7 +253,7 @@ t.test('offline PIN: wrong, then right; wrong until none is left', async (t) => 
 })
 
 t.test('a card whose application a script blocked is refused from then on', async (t) => {
-  t.equal(endOf(await play('stolen', [pinOf('stolen')])), 'ended notAccepted')
+  t.equal(endOf(await play('stolen', [pinOf('stolen')])), 'ended blocked')
 })
 
 t.test('hostile cards end the payment within bounds', { timeout: 30_000 }, async (t) => {
