@@ -22,6 +22,7 @@ import { moduleCardTransactions } from './module/module-card-transaction.js'
 import { OperatorsDocument, readOperatorsDocument } from './operators-document.js'
 import { connectTimeoutMs, createAcquirerClient } from './payments/acquirer-client.js'
 import { AcquirersDocument, readAcquirersDocument } from './payments/acquirer-document.js'
+import { createAcquirers } from './payments/acquirers.js'
 import { servePayments } from './payments/bridge-payments.js'
 import { openJournal } from './payments/journal.js'
 import { recordStray } from './payments/late-answers.js'
@@ -85,7 +86,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   showHome('Postern', 'starting')
   const documents = openDocuments(config.dataDir)
   const merchant = readMerchantDocument(documents.read('merchant', MerchantDocument))
-  const entry = readAcquirersDocument(documents.read('acquirers', AcquirersDocument)).acquirers[0]!
+  const entries = readAcquirersDocument(documents.read('acquirers', AcquirersDocument)).acquirers
   const operators = readOperatorsDocument(documents.read('operators', OperatorsDocument))
   const emv = emvConfiguration(documents.read('emv', EmvDocument))
   const keys = await openKeys(config, random)
@@ -98,29 +99,31 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const tell = (call: Promise<unknown> | undefined) => void call?.catch(() => undefined)
 
   const info = (): TerminalInfo => ({
-    terminalId: entry.terminalId,
+    terminalId: entries[0]!.terminalId,
     merchantName: merchant.name,
-    merchantId: entry.merchantId,
+    merchantId: entries[0]!.merchantId,
     currency: merchant.currency,
     locale: screens.language(),
     operator: session.operator,
   })
 
   const pipes = createBridgePipes(connected)
-  const acquirer = createAcquirerClient({
-    entry,
-    road: createTlsRoad({
-      carrier: (signal) => pipes.open(entry.host, entry.port, signal),
-      serverName: entry.tls.serverName,
-      ca: entry.tls.ca,
-      ...clientIdentity(entry, config.dataDir),
-      connectMs: connectTimeoutMs(entry),
+  const clients = entries.map((entry) =>
+    createAcquirerClient({
+      entry,
+      road: createTlsRoad({
+        carrier: (signal) => pipes.open(entry.host, entry.port, signal),
+        serverName: entry.tls.serverName,
+        ca: entry.tls.ca,
+        ...clientIdentity(entry, config.dataDir),
+        connectMs: connectTimeoutMs(entry),
+      }),
+      keys,
+      clock,
+      log,
+      onStray: (stray) => recordStray(journal, log, stray),
     }),
-    keys,
-    clock,
-    log,
-    onStray: (stray) => recordStray(journal, log, stray),
-  })
+  )
 
   const apps = createAppFreeze(connected, log)
   const enterPin = createPinEntry({
@@ -153,7 +156,9 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
 
   const payments = createPaymentService({
     journal,
-    acquirer,
+    acquirers: createAcquirers(clients, ({ amount }) =>
+      clients.filter(({ currency }) => currency === amount.currency).map(({ id }) => id),
+    ),
     merchant,
     cards:
       options.certifiedModule === undefined
@@ -236,7 +241,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     async close() {
       await payments.stop()
       await bridge?.close()
-      acquirer.close()
+      for (const client of clients) client.close()
       journal.close()
       keys.close()
       await screens.close()

@@ -36,6 +36,7 @@ const NOT_FOUND_FINAL_AFTER_MS = 120_000
 
 /** An answer that nothing waited for: late, double, or not ours. */
 export interface Stray {
+  readonly acquirer: string
   readonly mti: string
   readonly stan: number
 }
@@ -74,7 +75,7 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
       try {
         const { mti, stan } = strayFacts(unpack(POSTERN_DEV, bytes))
         log.warn('acquirer.stray', { acquirer: entry.id, mti, stan })
-        deps.onStray({ mti, stan })
+        deps.onStray({ acquirer: entry.id, mti, stan })
       } catch (error) {
         log.warn('acquirer.stray', {
           acquirer: entry.id,

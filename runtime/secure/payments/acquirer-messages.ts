@@ -16,6 +16,7 @@ import type { BatchTotals, ReversalCause } from './payment-record.js'
 
 type Fields = [number, Value | undefined][]
 type Entry = Pick<AcquirerEntry, 'nii' | 'terminalId' | 'merchantId'>
+type Identity = Pick<OriginalFacts, 'terminalId' | 'merchantId'>
 
 /** Point of service condition code, DE25: attended, normal presentment. */
 const CONDITION = '00'
@@ -45,7 +46,7 @@ const message = (mti: string, fields: Fields): Message => ({
   ),
 })
 
-const identity = ({ nii, terminalId, merchantId }: Entry): Fields => [
+const identity = ({ nii }: Entry, { terminalId, merchantId }: Identity): Fields => [
   [24, nii],
   [41, terminalId],
   [42, merchantId.padEnd(15, ' ')],
@@ -70,7 +71,7 @@ function transaction(
 export function saleMessage(entry: Entry, request: AuthoriseRequest, macKsn: Uint8Array): Message {
   const { facts, card } = request
   return message('0200', [
-    ...identity(entry),
+    ...identity(entry, facts),
     ...transaction(facts),
     ...times(facts.preparedAtMs, facts.utcOffsetMin),
     [11, digits(facts.stan, 6)],
@@ -97,7 +98,7 @@ const REASONS: Readonly<Record<ReversalCause, string>> = {
 export function reversalMessage(entry: Entry, request: ReversalRequest, macKsn: Uint8Array): Message {
   const { original, stan, atMs, cause, repeat } = request
   return message(repeat ? '0401' : '0400', [
-    ...identity(entry),
+    ...identity(entry, original),
     ...transaction(original),
     ...times(atMs, original.utcOffsetMin),
     [11, digits(stan, 6)],
@@ -121,7 +122,7 @@ export function totalsMessage(entry: Entry, request: TotalsRequest, macKsn: Uint
   const { totals } = request
   const net = BigInt(totals.salesMinor) - BigInt(totals.voidsMinor)
   return message('0500', [
-    ...identity(entry),
+    ...identity(entry, entry),
     ...times(request.atMs, request.utcOffsetMin),
     [11, digits(request.stan, 6)],
     [50, CURRENCIES[request.currency]!.numeric],

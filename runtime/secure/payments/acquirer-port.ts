@@ -17,6 +17,9 @@ export type MoneyKind = AuthorisedKind | AdvisedKind
 export interface OriginalFacts {
   /** What it was; a reversal, a completion or an upload names it by its type. */
   readonly kind: MoneyKind
+  /** DE41 and DE42 under which it was sent: the document may have changed since. */
+  readonly terminalId: string
+  readonly merchantId: string
   readonly stan: number
   readonly preparedAtMs: number
   readonly utcOffsetMin: number

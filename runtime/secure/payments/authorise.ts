@@ -2,13 +2,14 @@
 import { erase, toHex } from '../../../hal/base/bytes.js'
 import { isPosternError } from '../../../hal/base/errors.js'
 import type { CardAuthorisation, CardTransaction, FinalOutcome } from '../card-transaction.js'
-import type { AuthoriseAnswer } from './acquirer-port.js'
+import type { Acquirer, AuthoriseAnswer } from './acquirer-port.js'
 import type { Lane } from './lane.js'
 import type { PaymentDependencies } from './payment-port.js'
+import { amountOf } from './payment-view.js'
 import { originalFacts, type Reversals } from './reversals.js'
 import type { SaleRecord } from './sale-record.js'
 
-type Needs = Pick<PaymentDependencies, 'acquirer' | 'log' | 'isOnline'>
+type Needs = Pick<PaymentDependencies, 'acquirers' | 'log' | 'isOnline'>
 type Answered = Extract<AuthoriseAnswer, { kind: 'answered' }>
 
 /** A signal that never fires: once the card was read, nothing but its own time-outs ends a payment. */
@@ -37,7 +38,7 @@ export async function authorise(
   card: CardTransaction,
   authorisation: CardAuthorisation,
 ): Promise<void> {
-  const { acquirer, log } = deps
+  const { acquirers, log } = deps
 
   const note = (event: string, error: unknown): string => {
     const code = isPosternError(error) ? error.code : 'FAULT'
@@ -45,12 +46,18 @@ export async function authorise(
     return code
   }
 
-  function send(): Promise<AuthoriseAnswer> {
+  function sendTo(acquirer: Acquirer): Promise<AuthoriseAnswer> {
     const { facts, de55, cardData, pinBlock, cardToken } = authorisation
     return lane.run(async () => {
-      // One live payment at a time leaves nothing new to reverse here, unless the background work was cut short.
-      if (!(await reversals.flush(unending()))) return { kind: 'notSent', reason: 'REVERSAL_FIRST' }
-      record.prepare({ card: facts, cardToken, de55: toHex(de55) })
+      if (!(await reversals.clear(acquirer, unending()))) return { kind: 'notSent', reason: 'REVERSAL_FIRST' }
+      record.prepare({
+        card: facts,
+        cardToken,
+        de55: toHex(de55),
+        acquirer: acquirer.id,
+        terminalId: acquirer.terminalId,
+        merchantId: acquirer.merchantId,
+      })
       return acquirer.authorise(
         {
           facts: { ...originalFacts(record.current), kind: 'sale' },
@@ -60,6 +67,18 @@ export async function authorise(
         unending(),
       )
     })
+  }
+
+  /** One acquirer after the other, but only while nothing has left: what is SENT is never sent elsewhere. */
+  async function send(): Promise<AuthoriseAnswer> {
+    const { aid, bin } = authorisation.facts
+    let answer: AuthoriseAnswer = { kind: 'notSent', reason: 'NO_ACQUIRER' }
+    for (const acquirer of acquirers.route({ kind: 'sale', amount: amountOf(record.current), aid, bin })) {
+      answer = await sendTo(acquirer)
+      if (answer.kind !== 'notSent' || record.current.state === 'SENT') return answer
+      log.warn('payment.notSent', { payment: record.current.key, acquirer: acquirer.id, reason: answer.reason })
+    }
+    return answer
   }
 
   /** Asks, and holds the answer against what the journal knows: once SENT, "not sent" is no longer possible. */

@@ -25,7 +25,7 @@ const ENDED: Readonly<Record<CardEndReason, { outcome: EndedOutcome; code: strin
 
 type Needs = Pick<
   PaymentDependencies,
-  'journal' | 'acquirer' | 'cards' | 'texts' | 'clock' | 'log' | 'isOnline' | 'exceptionFile'
+  'journal' | 'acquirers' | 'cards' | 'texts' | 'clock' | 'log' | 'isOnline' | 'exceptionFile'
 >
 
 /** A sale under way. */
@@ -85,9 +85,13 @@ export function startSale(
       record.end('needsNetwork', 'NO_NETWORK')
       return false
     }
-    if (await lane.run(() => reversals.flush(cancelling.signal))) return true
+    const candidates = deps.acquirers.route({ kind: 'sale', amount: amountOf(created) })
+    if (candidates.some((one) => !reversals.owes(one))) return true
+    for (const acquirer of candidates) {
+      if (await lane.run(() => reversals.clear(acquirer, cancelling.signal))) return true
+    }
     if (cancelling.signal.aborted) record.end('cancelled', 'CANCELLED')
-    else record.end('needsNetwork', 'REVERSAL_FIRST')
+    else record.end('needsNetwork', candidates.length === 0 ? 'NO_ACQUIRER' : 'REVERSAL_FIRST')
     return false
   }
 

@@ -7,12 +7,15 @@ import type { Journal } from './journal.js'
 const LOOK_BACK = 50
 
 /** A late approval is recorded and changes nothing: what the journal decided stands. */
-export function recordStray(journal: Journal, log: Log, { mti, stan }: Stray): void {
+export function recordStray(journal: Journal, log: Log, { acquirer, mti, stan }: Stray): void {
   const record = journal
     .list(LOOK_BACK)
-    .find((payment) => payment.stan === stan || payment.reversal?.stan === stan)
+    .find(
+      (payment) =>
+        payment.acquirer === acquirer && (payment.stan === stan || payment.reversal?.stan === stan),
+    )
   if (record === undefined) {
-    log.warn('answer.unknown', { mti, stan })
+    log.warn('answer.unknown', { acquirer, mti, stan })
     return
   }
   journal.commit('answer.late', (step) =>

@@ -12,7 +12,7 @@ import type {
 } from '../../api/payments.js'
 import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
 import type { Texts } from '../texts.js'
-import type { Acquirer } from './acquirer-port.js'
+import type { Acquirers } from './acquirer-port.js'
 import type { Journal } from './journal.js'
 import type { MerchantDocument } from './merchant-document.js'
 
@@ -31,7 +31,7 @@ export interface PaymentSession {
 
 export interface PaymentDependencies {
   readonly journal: Journal
-  readonly acquirer: Acquirer
+  readonly acquirers: Acquirers
   readonly merchant: MerchantDocument
   readonly cards: CardTransactionFactory
   /** The prompts of the payment that is about to start; closed when it is over, whatever became of it. */

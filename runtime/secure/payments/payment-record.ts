@@ -106,7 +106,17 @@ export interface BatchTotals {
   readonly voidsMinor: string
 }
 
-/** A round: from the sign-in of an operator to the hand-in; one batch of the acquirer. */
+/** Totals sent to one acquirer: fixed when they are first sent; every comparison of this batch sends the same. */
+export interface BatchClosing {
+  readonly stan: number
+  readonly atMs: number
+  readonly totals: BatchTotals
+  readonly attempts: number
+  readonly agreement?: 'agrees' | 'differs'
+  readonly differences?: readonly string[]
+}
+
+/** A round: from the sign-in of an operator to the hand-in; one batch of every acquirer. */
 export interface RoundRecord {
   readonly id: string
   readonly state: 'OPEN' | 'CLOSING' | 'CLOSED'
@@ -116,13 +126,10 @@ export interface RoundRecord {
   readonly currency: string
   readonly openedAtMs: number
   readonly utcOffsetMin: number
-  /** Fixed when the totals are first sent; every comparison of this batch sends the same. */
-  readonly closing?: {
-    readonly stan: number
-    readonly atMs: number
-    readonly totals: BatchTotals
-    readonly attempts: number
-  }
+  /** By acquirer id: its part of the batch, once totals were sent. */
+  readonly closings?: Readonly<Record<string, BatchClosing>>
+  /** The closing of a release with one acquirer; still written for its sake: the first acquirer's. */
+  readonly closing?: BatchClosing
   readonly agreement?: 'agrees' | 'differs' | 'notCompared'
   readonly differences?: readonly string[]
   /** The round was closed without the acquirer's word: its totals are still sent. */

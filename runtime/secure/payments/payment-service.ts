@@ -22,7 +22,7 @@ const owned = (record: PaymentRecord | undefined, app: string | undefined) =>
 
 /** Makes the service. `recover` must be called once before anything else. */
 export function createPaymentService(deps: PaymentDependencies): PaymentService {
-  const { journal, acquirer, merchant, session, clock } = deps
+  const { journal, acquirers, merchant, session, clock } = deps
   const views = createViews(merchant, deps.texts)
   const lane = createLane()
   const reversals = createReversals(deps)
@@ -62,6 +62,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     const operator = session.operator
     if (operator === null) throw new PosternError('NO_OPERATOR', 'nobody is signed in')
     const now = clock.nowMs()
+    const likely = acquirers.route({ kind: 'sale', amount })[0] ?? acquirers.all[0]
     return journal.commit('payment.created', (step) => {
       const round = rounds.ensureOpen(operator, step)
       const record: PaymentRecord = {
@@ -81,9 +82,10 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
         utcOffsetMin: utcOffsetMin(now),
         sequence: step.reserve('sequence'),
         receiptNumber: step.reserve('receipt'),
-        acquirer: acquirer.id,
-        terminalId: acquirer.terminalId,
-        merchantId: acquirer.merchantId,
+        // Who it probably goes to; the card decides, and `prepare` writes whom it does go to.
+        acquirer: likely?.id ?? '-',
+        terminalId: likely?.terminalId ?? '-',
+        merchantId: likely?.merchantId ?? '-',
       }
       step.putPayment(record)
       return record

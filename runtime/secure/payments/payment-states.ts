@@ -62,7 +62,13 @@ export const TRANSITIONS: Readonly<Record<PaymentState, Row>> = {
     cardDeclined: 'DECLINED',
     restart: 'CANCELLED',
   },
-  PREPARED: { sending: 'SENT', endedBeforeSending: 'CANCELLED', restart: 'REVERSAL_PENDING' },
+  // Prepared again for another acquirer, as nothing has left for the first.
+  PREPARED: {
+    prepared: 'PREPARED',
+    sending: 'SENT',
+    endedBeforeSending: 'CANCELLED',
+    restart: 'REVERSAL_PENDING',
+  },
   SENT: {
     hostApproved: 'APPROVED',
     hostDeclined: 'DECLINED',

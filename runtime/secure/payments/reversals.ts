@@ -1,7 +1,7 @@
 // Reversals that are owed: sent before the next message of their acquirer, and until the host acknowledges.
 import { PosternError } from '../../../hal/base/errors.js'
 import { formatMoney } from '../../../hal/base/money.js'
-import type { OriginalFacts } from './acquirer-port.js'
+import type { Acquirer, OriginalFacts, ReversalAnswer } from './acquirer-port.js'
 import type { JournalStep } from './journal.js'
 import type { Lane } from './lane.js'
 import type { PaymentDependencies } from './payment-port.js'
@@ -34,6 +34,8 @@ export function originalFacts(record: PaymentRecord): OriginalFacts {
     throw new PosternError('STATE_INVALID', 'the payment was never prepared', { state: record.state })
   return {
     kind: 'sale',
+    terminalId: record.terminalId,
+    merchantId: record.merchantId,
     stan,
     preparedAtMs,
     receiptNumber,
@@ -61,23 +63,40 @@ export function owing(
 }
 
 export interface Reversals {
-  /** Tries each that is owed once, in order; true when none is left. Call it in the acquirer's lane. */
-  flush(signal: AbortSignal): Promise<boolean>
-  /** Milliseconds until the background should try again, by the failures so far; 0 is now. */
-  dueInMs(): number
+  /**
+   * Clears the way to an acquirer: tries each reversal that is owed to it under its terminal id once, in order, up to the
+   * first failure; true when none is left. Call it in the lane.
+   */
+  clear(acquirer: Acquirer, signal: AbortSignal): Promise<boolean>
+  /** True while something is owed to that acquirer under its terminal id. */
+  owes(acquirer: Acquirer): boolean
+  /** Tries whatever is due, of every acquirer: neither a road that is shut nor a refusal keeps back the others. */
+  flushDue(signal: AbortSignal): Promise<void>
+  /** Milliseconds until something owed is due, or undefined where nothing is owed. */
+  dueInMs(): number | undefined
   /** What made tries fail may have gone: the next is due now. */
   hurry(): void
 }
 
 type Needs = Pick<
   PaymentDependencies,
-  'journal' | 'acquirer' | 'clock' | 'log' | 'texts' | 'onNotice' | 'onChanged'
+  'journal' | 'acquirers' | 'clock' | 'log' | 'texts' | 'onNotice' | 'onChanged'
 >
 
 export function createReversals(deps: Needs): Reversals {
-  const { journal, acquirer, clock, log } = deps
-  let lastTryMs = Number.NEGATIVE_INFINITY
+  const { journal, clock, log } = deps
+  /** When each was tried last, by key. */
+  const tried = new Map<string, number>()
   const owed = () => journal.openPayments().filter(({ state }) => OWED_STATES.includes(state))
+  const owedTo = ({ id, terminalId }: Acquirer) =>
+    owed().filter((record) => record.acquirer === id && record.terminalId === terminalId)
+
+  function dueOf({ key, reversal }: PaymentRecord): number {
+    const failures = reversal?.failures ?? 0
+    const last = tried.get(key)
+    if (failures === 0 || last === undefined) return 0
+    return Math.max(0, last + Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS) - clock.monotonicMs())
+  }
 
   function failed(key: string, why: string): void {
     const record = journal.payment(key)!
@@ -112,6 +131,7 @@ export function createReversals(deps: Needs): Reversals {
       reversal: { ...before.reversal!, acknowledgedAtMs: clock.nowMs(), responseCode },
     }
     const changed = outcomeOf(record) !== outcomeOf(before)
+    tried.delete(key)
     journal.commit('reversal.acknowledged', (step) => {
       step.putPayment(record)
       if (changed) step.queueChange(record.key, record.app)
@@ -120,8 +140,14 @@ export function createReversals(deps: Needs): Reversals {
     if (changed) deps.onChanged()
   }
 
-  async function attempt(record: PaymentRecord, signal: AbortSignal): Promise<boolean> {
+  async function attempt(record: PaymentRecord, signal: AbortSignal): Promise<ReversalAnswer['kind']> {
     const { key, reversal } = record
+    tried.set(key, clock.monotonicMs())
+    const acquirer = deps.acquirers.byId(record.acquirer)
+    if (acquirer === undefined) {
+      failed(key, 'ACQUIRER_GONE')
+      return 'notSent'
+    }
     const answer = await acquirer.reverse(
       {
         original: originalFacts(record),
@@ -141,25 +167,31 @@ export function createReversals(deps: Needs): Reversals {
     )
     if (answer.kind === 'acknowledged') acknowledged(key, answer.responseCode)
     else if (!signal.aborted) failed(key, answer.reason)
-    return answer.kind === 'acknowledged'
+    return answer.kind
   }
 
   return {
-    async flush(signal) {
-      for (const record of owed()) {
-        lastTryMs = clock.monotonicMs()
-        if (signal.aborted || !(await attempt(record, signal))) return false
+    owes: (acquirer) => owedTo(acquirer).length > 0,
+    async clear(acquirer, signal) {
+      for (const record of owedTo(acquirer)) {
+        if (signal.aborted || (await attempt(record, signal)) !== 'acknowledged') return false
       }
-      return owed().length === 0
+      return owedTo(acquirer).length === 0
+    },
+    async flushDue(signal) {
+      const shut = new Set<string>()
+      for (const record of owed()) {
+        if (signal.aborted) return
+        if (shut.has(record.acquirer) || dueOf(record) > 0) continue
+        if ((await attempt(record, signal)) === 'notSent') shut.add(record.acquirer)
+      }
     },
     dueInMs() {
-      const failures = Math.min(...owed().map(({ reversal }) => reversal?.failures ?? 0))
-      if (failures === 0 || failures === Number.POSITIVE_INFINITY) return 0
-      const waitMs = Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS)
-      return Math.max(0, lastTryMs + waitMs - clock.monotonicMs())
+      const all = owed()
+      return all.length === 0 ? undefined : Math.min(...all.map(dueOf))
     },
     hurry() {
-      lastTryMs = Number.NEGATIVE_INFINITY
+      tried.clear()
     },
   }
 }
@@ -173,7 +205,7 @@ export interface Background {
 
 /**
  * Keeps sending what is owed whenever it may (there is a network and no payment is live), with bounded back-off.
- * `further` runs once nothing is owed and answers whether it is done; a fault of the journal ends the worker.
+ * `further` runs after it and answers whether it is done; a fault of the journal ends the worker.
  */
 export function startBackground(
   deps: Pick<PaymentDependencies, 'clock' | 'onFatal'>,
@@ -194,12 +226,14 @@ export function startBackground(
   async function work(): Promise<void> {
     while (!ending.signal.aborted) {
       let done = false
-      if (mayWork() && reversals.dueInMs() === 0) {
-        done = await lane.run(
-          async () => (await reversals.flush(ending.signal)) && (await further(ending.signal)),
-        )
+      if (mayWork()) {
+        done = await lane.run(async () => {
+          await reversals.flushDue(ending.signal)
+          return further(ending.signal)
+        })
       }
-      await rest(done ? LONGEST_WAIT_MS : reversals.dueInMs() || FIRST_WAIT_MS)
+      const dueInMs = reversals.dueInMs()
+      await rest(dueInMs === undefined && done ? LONGEST_WAIT_MS : dueInMs || FIRST_WAIT_MS)
     }
   }
   const running = work().catch((error) => {

@@ -7,7 +7,7 @@ import type { JournalStep } from './journal.js'
 import type { Lane } from './lane.js'
 import { utcOffsetMin } from './local-time.js'
 import type { PaymentDependencies } from './payment-port.js'
-import type { RoundRecord } from './payment-record.js'
+import type { BatchClosing, RoundRecord } from './payment-record.js'
 import { next } from './payment-states.js'
 import { amountOf } from './payment-view.js'
 import type { Reversals } from './reversals.js'
@@ -25,13 +25,17 @@ export interface Rounds {
 
 type Needs = Pick<
   PaymentDependencies,
-  'journal' | 'acquirer' | 'merchant' | 'session' | 'texts' | 'clock' | 'log' | 'isOnline' | 'onNotice'
+  'journal' | 'acquirers' | 'merchant' | 'session' | 'texts' | 'clock' | 'log' | 'isOnline' | 'onNotice'
 >
+
+/** What was sent to an acquirer: a release with one acquirer wrote it without its name. */
+const closingOf = ({ closing, closings }: RoundRecord, acquirer: string): BatchClosing | undefined =>
+  closings === undefined ? closing : closings[acquirer]
 
 type Comparison = Pick<RoundClose, 'agreement' | 'differences'>
 
 export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rounds {
-  const { journal, acquirer, merchant, session, texts, clock, log } = deps
+  const { journal, acquirers, merchant, session, texts, clock, log } = deps
   const current = () => journal.openRounds().find(({ state }) => state !== 'CLOSED')
   const localeHere = () => session.operator?.locale ?? merchant.locale
 
@@ -71,21 +75,37 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
     return closed
   }
 
-  /** Sends the totals of a batch; the first time fixes them, every further time sends the same. */
-  async function compare(id: string, signal: AbortSignal): Promise<Comparison> {
+  /** Sends the totals of a batch to one acquirer; the first time fixes them, every further time sends the same. */
+  async function compareWith(
+    id: string,
+    acquirerId: string,
+    prefix: string,
+    signal: AbortSignal,
+  ): Promise<Comparison> {
     const notCompared: Comparison = { agreement: 'notCompared', differences: [] }
-    if (!deps.isOnline()) return notCompared
+    const acquirer = acquirers.byId(acquirerId)
+    if (acquirer === undefined || reversals.owes(acquirer)) return notCompared
     const round = journal.round(id)!
-    const totals = round.closing?.totals ?? batchTotals(journal.paymentsOfRound(id))
+    const known = closingOf(round, acquirerId)
+    if (known?.agreement !== undefined)
+      return { agreement: known.agreement, differences: known.differences ?? [] }
+    const totals =
+      known?.totals ??
+      batchTotals(journal.paymentsOfRound(id).filter((payment) => payment.acquirer === acquirerId))
+    const put = (closing: BatchClosing, step: JournalStep) => {
+      const before = journal.round(id)!
+      const closings = { ...before.closings, [acquirerId]: closing }
+      const first = Object.keys(closings)[0] === acquirerId
+      step.putRound({ ...before, closings, ...(first ? { closing } : {}) })
+      return closing
+    }
     const closing = journal.commit('round.compare', (step) => {
-      const { stan, atMs, attempts } = round.closing ?? {
+      const { stan, atMs, attempts } = known ?? {
         stan: step.reserve('stan'),
         atMs: clock.nowMs(),
         attempts: 0,
       }
-      const sending = { stan, atMs, totals, attempts: attempts + 1 }
-      step.putRound({ ...round, closing: sending })
-      return sending
+      return put({ stan, atMs, totals, attempts: attempts + 1 }, step)
     })
     const { batch, currency } = round
     const answer = await acquirer.compareTotals(
@@ -94,16 +114,42 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
     )
     switch (answer.kind) {
       case 'agrees':
-        return { agreement: 'agrees', differences: [] }
-      case 'differs':
-        return {
-          agreement: 'differs',
-          differences: differencesInWords(totals, answer.host, currency, texts, localeHere()),
+      case 'differs': {
+        const comparison: BatchClosing & Comparison = {
+          ...closing,
+          agreement: answer.kind,
+          differences:
+            answer.kind === 'agrees'
+              ? []
+              : differencesInWords(totals, answer.host, currency, texts, localeHere()).map(
+                  (words) => prefix + words,
+                ),
         }
+        journal.commit('round.answered', (step) => put(comparison, step))
+        return comparison
+      }
       case 'notSent':
       case 'failed':
-        log.warn('round.notCompared', { round: id, reason: answer.reason })
+        log.warn('round.notCompared', { round: id, acquirer: acquirerId, reason: answer.reason })
         return notCompared
+    }
+  }
+
+  /** With every acquirer that has a part in the batch; one that does not answer keeps none of the others back. */
+  async function compare(id: string, signal: AbortSignal): Promise<Comparison> {
+    if (!deps.isOnline()) return { agreement: 'notCompared', differences: [] }
+    const asked = journal.paymentsOfRound(id).filter(({ stan }) => stan !== undefined)
+    const ids = [...new Set(asked.map(({ acquirer }) => acquirer))]
+    if (ids.length === 0 && acquirers.all[0] !== undefined) ids.push(acquirers.all[0].id)
+    const parts: Comparison[] = []
+    for (const one of ids)
+      parts.push(await compareWith(id, one, ids.length > 1 ? `${one}: ` : '', signal))
+    const agreement = (['notCompared', 'differs'] as const).find((worst) =>
+      parts.some((part) => part.agreement === worst),
+    )
+    return {
+      agreement: agreement ?? 'agrees',
+      differences: parts.flatMap(({ differences }) => differences),
     }
   }
 
@@ -173,8 +219,8 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
       }
       journal.commit('round.closing', (step) => step.putRound({ ...round, state: 'CLOSING' }))
       const comparison = await lane.run(async (): Promise<Comparison> => {
-        const clear = deps.isOnline() && (await reversals.flush(signal))
-        return clear ? compare(round.id, signal) : { agreement: 'notCompared', differences: [] }
+        if (deps.isOnline()) for (const one of acquirers.all) await reversals.clear(one, signal)
+        return compare(round.id, signal)
       })
       const closed = journal.commit('round.closed', (step) =>
         finish(journal.round(round.id)!, comparison, step),

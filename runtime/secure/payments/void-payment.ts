@@ -8,7 +8,7 @@ import type { PaymentRecord } from './payment-record.js'
 import { amountOf, type Views } from './payment-view.js'
 import { owing, type Reversals } from './reversals.js'
 
-type Needs = Pick<PaymentDependencies, 'journal' | 'merchant' | 'session' | 'clock' | 'log' | 'isOnline'>
+type Needs = Pick<PaymentDependencies, 'journal' | 'acquirers' | 'merchant' | 'session' | 'clock' | 'log' | 'isOnline'>
 
 /** Why a payment cannot be voided, or undefined. */
 function refusal(record: PaymentRecord): string | undefined {
@@ -59,6 +59,8 @@ export async function voidPayment(
   const refused = refusal(original)
   if (refused !== undefined) return views.plain(subject, 'declined', refused)
   if (!deps.isOnline()) return views.plain(subject, 'needsNetwork', 'NO_NETWORK')
+  const acquirer = deps.acquirers.byId(original.acquirer)
+  if (acquirer === undefined) return views.plain(subject, 'declined', 'ACQUIRER_GONE')
   const supervisor = await session.authorise('refund', request.reason, signal)
   if (supervisor === undefined) return views.plain(subject, 'cancelled', 'NOT_AUTHORISED')
 
@@ -72,6 +74,6 @@ export async function voidPayment(
     })
   })
   deps.log.info('payment.voiding', { payment: original.key, supervisor })
-  await lane.run(() => reversals.flush(signal))
+  await lane.run(() => reversals.clear(acquirer, signal))
   return views.voidView(journal.payment(original.key)!)
 }

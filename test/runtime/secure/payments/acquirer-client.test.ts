@@ -197,7 +197,7 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
   }
   const service = createPaymentService({
     journal,
-    acquirer: watched,
+    acquirers: createAcquirers([watched], () => [watched.id]),
     merchant: MERCHANT,
     cards: scriptedCards(
       {

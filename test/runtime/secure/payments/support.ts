@@ -19,10 +19,12 @@ import type {
 } from '../../../../runtime/secure/card-transaction.js'
 import type {
   Acquirer,
+  Acquirers,
   AuthoriseAnswer,
   OriginalFacts,
   UnknownCause,
 } from '../../../../runtime/secure/payments/acquirer-port.js'
+import { createAcquirers } from '../../../../runtime/secure/payments/acquirers.js'
 import { type Journal, openJournal } from '../../../../runtime/secure/payments/journal.js'
 import type { MerchantDocument } from '../../../../runtime/secure/payments/merchant-document.js'
 import type { PaymentDependencies, PaymentService } from '../../../../runtime/secure/payments/payment-port.js'
@@ -195,7 +197,7 @@ export interface HostRule {
 
 /** A host in memory: remembers what it approved, what was reversed, and refuses what was reversed before it came. */
 export class TestHost implements Acquirer {
-  readonly id = 'test'
+  readonly id: string = 'test'
   readonly terminalId = 'TERM0001'
   readonly merchantId = 'MERCHANT0000001'
   readonly currency = 'EUR'
@@ -355,6 +357,8 @@ export interface Terminal {
 export interface TerminalOptions {
   readonly folder: string
   readonly host: TestHost
+  /** Where there are more than `host`. */
+  readonly acquirers?: Acquirers
   readonly clock?: TestClock
   readonly card?: CardScript
   readonly power?: Power
@@ -386,7 +390,7 @@ export function startTerminal(options: TerminalOptions): Terminal {
   const fatal: unknown[] = []
   const deps: PaymentDependencies = {
     journal,
-    acquirer: options.host,
+    acquirers: options.acquirers ?? createAcquirers([options.host], () => [options.host.id]),
     merchant: MERCHANT,
     cards: options.cards ?? scriptedCards(options.card ?? {}, power, calls),
     prompts: options.prompts ?? (() => prompts),
