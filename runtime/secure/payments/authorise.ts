@@ -76,7 +76,11 @@ export async function authorise(
     for (const acquirer of acquirers.route({ kind: 'sale', amount: amountOf(record.current), aid, bin })) {
       answer = await sendTo(acquirer)
       if (answer.kind !== 'notSent' || record.current.state === 'SENT') return answer
-      log.warn('payment.notSent', { payment: record.current.key, acquirer: acquirer.id, reason: answer.reason })
+      log.warn('payment.notSent', {
+        payment: record.current.key,
+        acquirer: acquirer.id,
+        reason: answer.reason,
+      })
     }
     return answer
   }

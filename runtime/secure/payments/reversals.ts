@@ -95,7 +95,10 @@ export function createReversals(deps: Needs): Reversals {
     const failures = reversal?.failures ?? 0
     const last = tried.get(key)
     if (failures === 0 || last === undefined) return 0
-    return Math.max(0, last + Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS) - clock.monotonicMs())
+    return Math.max(
+      0,
+      last + Math.min(FIRST_WAIT_MS * 2 ** (failures - 1), LONGEST_WAIT_MS) - clock.monotonicMs(),
+    )
   }
 
   function failed(key: string, why: string): void {

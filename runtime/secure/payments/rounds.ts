@@ -88,7 +88,7 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
     const round = journal.round(id)!
     const known = closingOf(round, acquirerId)
     if (known?.agreement !== undefined)
-      return { agreement: known.agreement, differences: known.differences ?? [] }
+      return { agreement: known.agreement, differences: [...(known.differences ?? [])] }
     const totals =
       known?.totals ??
       batchTotals(journal.paymentsOfRound(id).filter((payment) => payment.acquirer === acquirerId))
@@ -115,8 +115,7 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
     switch (answer.kind) {
       case 'agrees':
       case 'differs': {
-        const comparison: BatchClosing & Comparison = {
-          ...closing,
+        const comparison = {
           agreement: answer.kind,
           differences:
             answer.kind === 'agrees'
@@ -125,7 +124,7 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
                   (words) => prefix + words,
                 ),
         }
-        journal.commit('round.answered', (step) => put(comparison, step))
+        journal.commit('round.answered', (step) => put({ ...closing, ...comparison }, step))
         return comparison
       }
       case 'notSent':
@@ -142,8 +141,7 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
     const ids = [...new Set(asked.map(({ acquirer }) => acquirer))]
     if (ids.length === 0 && acquirers.all[0] !== undefined) ids.push(acquirers.all[0].id)
     const parts: Comparison[] = []
-    for (const one of ids)
-      parts.push(await compareWith(id, one, ids.length > 1 ? `${one}: ` : '', signal))
+    for (const one of ids) parts.push(await compareWith(id, one, ids.length > 1 ? `${one}: ` : '', signal))
     const agreement = (['notCompared', 'differs'] as const).find((worst) =>
       parts.some((part) => part.agreement === worst),
     )

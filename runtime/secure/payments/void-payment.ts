@@ -8,7 +8,10 @@ import type { PaymentRecord } from './payment-record.js'
 import { amountOf, type Views } from './payment-view.js'
 import { owing, type Reversals } from './reversals.js'
 
-type Needs = Pick<PaymentDependencies, 'journal' | 'acquirers' | 'merchant' | 'session' | 'clock' | 'log' | 'isOnline'>
+type Needs = Pick<
+  PaymentDependencies,
+  'journal' | 'acquirers' | 'merchant' | 'session' | 'clock' | 'log' | 'isOnline'
+>
 
 /** Why a payment cannot be voided, or undefined. */
 function refusal(record: PaymentRecord): string | undefined {

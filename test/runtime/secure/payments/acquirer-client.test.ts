@@ -20,6 +20,7 @@ import {
   readAcquirersDocument,
 } from '../../../../runtime/secure/payments/acquirer-document.js'
 import type { Acquirer } from '../../../../runtime/secure/payments/acquirer-port.js'
+import { createAcquirers } from '../../../../runtime/secure/payments/acquirers.js'
 import { openJournal } from '../../../../runtime/secure/payments/journal.js'
 import { recordStray } from '../../../../runtime/secure/payments/late-answers.js'
 import { createPaymentService } from '../../../../runtime/secure/payments/payment-service.js'

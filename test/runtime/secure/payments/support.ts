@@ -197,8 +197,8 @@ export interface HostRule {
 
 /** A host in memory: remembers what it approved, what was reversed, and refuses what was reversed before it came. */
 export class TestHost implements Acquirer {
-  readonly id: string = 'test'
-  readonly terminalId = 'TERM0001'
+  readonly id: string
+  readonly terminalId: string
   readonly merchantId = 'MERCHANT0000001'
   readonly currency = 'EUR'
   readonly capabilities = {
@@ -218,6 +218,11 @@ export class TestHost implements Acquirer {
   reversalRules: ('ok' | 'silent' | 'lost')[] = []
   reachable = true
   power: Power = powerUntil(0)
+
+  constructor(id = 'test', terminalId = 'TERM0001') {
+    this.id = id
+    this.terminalId = terminalId
+  }
 
   /** DE55 scripts are none; the answer's other facts are always the same. */
   #id = ({ stan, preparedAtMs }: OriginalFacts) => `${stan} ${preparedAtMs}`
