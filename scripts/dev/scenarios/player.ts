@@ -24,6 +24,8 @@ export interface Stage {
   /** The text on the paper since power was first switched on. */
   paper(): Promise<string>
   light(name: string): Promise<string>
+  /** `on` while both worlds run, `off` once neither does. */
+  powerState(): 'on' | 'off' | 'changing'
   parcel(waybill: string): Promise<{ status: string; paidMinor?: string } | undefined>
   ledger(): Promise<{ standing: number; reversed: number; sumMinor: string }>
   /** The acquirer's books beside the terminal's, in words. */
@@ -103,6 +105,8 @@ export async function play(
         return `a ledger with ${JSON.stringify(expectation.ledger)}; it is ${JSON.stringify(ledger)}`
       }
     }
+    if (expectation.power !== undefined && stage.powerState() !== expectation.power)
+      return `power ${expectation.power}; it is ${stage.powerState()}`
     if (expectation.light !== undefined) {
       const state = await stage.light(expectation.light.name)
       if (state !== expectation.light.state)

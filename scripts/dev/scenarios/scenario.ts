@@ -42,6 +42,8 @@ export const Expectation = Type.Object(
         closed,
       ),
     ),
+    /** Whether both worlds run; a cut asked for with `cutAt` comes when the card gets that far. */
+    power: Type.Optional(Type.Enum(['on', 'off'])),
     light: Type.Optional(
       Type.Object({ name: Type.String(), state: Type.Enum(['on', 'off', 'blink']) }, closed),
     ),

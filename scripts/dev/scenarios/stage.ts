@@ -62,6 +62,12 @@ export function createStage(terminal: DevTerminal): Stage {
     }
   }
 
+  const powerState = () => {
+    const { secure, open } = terminal.states()
+    if (secure === 'running' && open === 'running') return 'on'
+    return secure === 'stopped' && open === 'stopped' ? 'off' : 'changing'
+  }
+
   return {
     insert: (card) => act({ insert: card }),
     pull: () => act({ pull: true }),
@@ -72,10 +78,9 @@ export function createStage(terminal: DevTerminal): Stage {
     async power(step) {
       await act({ power: step })
       if (typeof step === 'object') return
-      const wanted = step === 'cut' ? 'stopped' : 'running'
+      const wanted = step === 'cut' ? 'off' : 'on'
       for (let tries = 0; tries < 1200; tries++) {
-        const { secure, open } = terminal.states()
-        if (secure === wanted && open === wanted) return
+        if (powerState() === wanted) return
         await systemClock.sleep(50)
       }
       throw new PosternError('STAGE_FAILED', `the worlds are not ${wanted} after 60 s`)
@@ -87,6 +92,7 @@ export function createStage(terminal: DevTerminal): Stage {
     },
     screens: (after) => getJson<SeenScreen[]>(`${terminal.page}api/screens?after=${after}`),
     paper: async () => (await getJson<{ lines: string[] }>(`${terminal.page}api/paper`)).lines.join('\n'),
+    powerState,
     light: async (name) => (await state()).lights[name] ?? 'none',
     async parcel(waybill) {
       const { parcels } = await getJson<{
