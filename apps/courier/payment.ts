@@ -22,6 +22,7 @@ export function settledBy(outcome: PaymentView['outcome']): Settled {
     case 'reversing':
     case 'reversed':
     case 'voided':
+    case 'endedByOperator':
     case 'busy':
     case 'alreadyPaid':
     case 'unknown':

@@ -97,6 +97,7 @@ export const PAYMENT_OUTCOMES = [
   'reversing', // the host's answer is not known: a reversal is on its way; nothing will be taken
   'reversed', // was `reversing`, and the host has acknowledged it: nothing was taken
   'voided', // approved, then taken back
+  'endedByOperator', // the host never acknowledged that it was taken back: a supervisor ended it, the depot settles it
   'busy', // another payment is live
   'alreadyPaid', // this reference has a live or an approved payment under another key; nothing was started
   'inProgress', // only from status

@@ -15,7 +15,7 @@ import {
 } from './journal-chain.js'
 import { migrate } from './journal-schema.js'
 import type { PaymentRecord, RoundRecord } from './payment-record.js'
-import { LIVE_STATES, OWED_STATES } from './payment-states.js'
+import { UNRESOLVED_STATES } from './payment-states.js'
 
 /** Numbers that are reserved durably and never given twice. `stan` has six digits in ISO 8583 and wraps. */
 const COUNTERS = {
@@ -56,7 +56,7 @@ export interface Journal {
   payment(key: string): PaymentRecord | undefined
   /** The payment that was taken back under this key. */
   paymentByVoidKey(key: string): PaymentRecord | undefined
-  /** Payments that are live or owe a reversal, oldest first. */
+  /** Payments that are not final, oldest first. */
   openPayments(): PaymentRecord[]
   paymentsOfRound(round: string): PaymentRecord[]
   paymentsOfReference(reference: string): PaymentRecord[]
@@ -78,7 +78,7 @@ export interface Journal {
   close(): void
 }
 
-const OPEN_STATES: ReadonlySet<string> = new Set([...LIVE_STATES, ...OWED_STATES])
+const OPEN_STATES: ReadonlySet<string> = new Set(UNRESOLVED_STATES)
 const isOpenRound = (round: RoundRecord) => round.state !== 'CLOSED' || round.comparisonOwed === true
 
 function openDatabase(path: string): Database.Database {

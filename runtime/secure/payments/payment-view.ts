@@ -35,21 +35,33 @@ export function outcomeOf(record: PaymentRecord): PaymentOutcome {
     case 'CREATED':
     case 'PREPARED':
     case 'SENT':
+    case 'REFERRED':
     case 'APPROVED':
+    case 'OFFLINE_APPROVED':
       return 'inProgress'
     case 'CARD_FINAL':
     case 'COMPLETED':
     case 'SETTLED':
+    case 'CAPTURED':
+    case 'ADVICE_PENDING':
+    case 'ADVISED':
+    case 'ADVICE_REFUSED':
       return 'approved'
     case 'DECLINED':
       return 'declined'
     case 'CANCELLED':
-      return record.ended ?? 'cancelled'
+      return record.void === undefined ? (record.ended ?? 'cancelled') : 'voided'
     case 'REVERSAL_PENDING':
     case 'REVERSAL_STUCK':
       return WHILE_OWED[record.reversal?.cause ?? 'restart']
     case 'REVERSED':
       return ONCE_REVERSED[record.reversal?.cause ?? 'restart']
+    case 'ENDED_BY_OPERATOR':
+      // An advice that the host refused: the customer has paid, and the depot settles it with the bank.
+      return record.reversal === undefined ? 'approved' : 'endedByOperator'
+    default:
+      // A newer release's state, of which this one knows only that it is not over.
+      return 'inProgress'
   }
 }
 
@@ -94,6 +106,7 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
   }
 
   function codeOf(record: PaymentRecord): string | undefined {
+    if (record.state === 'ADVICE_PENDING') return 'OFFLINE'
     if (record.state === 'REVERSAL_STUCK') return 'STUCK'
     if (record.signatureRequired === true && outcomeOf(record) === 'approved') return 'SIGNATURE'
     if (record.reversal?.cause === 'void') return 'VOID'

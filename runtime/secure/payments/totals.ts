@@ -3,7 +3,7 @@ import { formatMoney, money, moneyToJson } from '../../../hal/base/money.js'
 import type { RoundTotals } from '../../api/payments.js'
 import type { Texts } from '../texts.js'
 import type { BatchTotals, PaymentRecord, RoundRecord } from './payment-record.js'
-import { LIVE_STATES, OWED_STATES, STANDING_STATES } from './payment-states.js'
+import { BOOKED_STATES, UNRESOLVED_STATES } from './payment-states.js'
 import { amountOf, localIso, outcomeOf } from './payment-view.js'
 
 /** So that a whole answer, references in any script included, fits a line of the bridge (64 KiB). */
@@ -21,7 +21,7 @@ export function batchTotals(payments: readonly PaymentRecord[]): BatchTotals {
   let voidsMinor = 0n
   for (const { state, reversal, minor } of payments) {
     const voided = reversal?.cause === 'void'
-    if (STANDING_STATES.includes(state) || voided) {
+    if (BOOKED_STATES.includes(state) || voided) {
       sales++
       salesMinor += BigInt(minor)
     }
@@ -33,9 +33,9 @@ export function batchTotals(payments: readonly PaymentRecord[]): BatchTotals {
   return { sales, salesMinor: salesMinor.toString(), voids, voidsMinor: voidsMinor.toString() }
 }
 
-/** Payments that are not final: live, or owing a reversal. */
+/** Payments that are not final: live, owing a reversal or an advice, or waiting for a person. */
 export const unresolvedOf = (payments: readonly PaymentRecord[]) =>
-  payments.filter(({ state }) => LIVE_STATES.includes(state) || OWED_STATES.includes(state))
+  payments.filter(({ state }) => UNRESOLVED_STATES.includes(state))
 
 /** The totals of a round as the operator sees them. */
 export function roundTotals(round: RoundRecord, payments: readonly PaymentRecord[]): RoundTotals {
