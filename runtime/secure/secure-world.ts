@@ -25,6 +25,7 @@ import { AcquirersDocument, readAcquirersDocument } from './payments/acquirer-do
 import { createAcquirers } from './payments/acquirers.js'
 import { servePayments } from './payments/bridge-payments.js'
 import { openJournal } from './payments/journal.js'
+import { EXPORTS, pruneJournal } from './payments/journal-export.js'
 import { recordStray } from './payments/late-answers.js'
 import { MerchantDocument, readMerchantDocument } from './payments/merchant-document.js'
 import { createPaymentService } from './payments/payment-service.js'
@@ -91,6 +92,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const emv = emvConfiguration(documents.read('emv', EmvDocument))
   const keys = await openKeys(config, random)
   const journal = openJournal(join(config.dataDir, 'journal.db'), clock, options.onFatal)
+  pruneJournal(journal, join(config.dataDir, EXPORTS), clock.nowMs())
   const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))
 
   let bridge: BridgeServer | undefined

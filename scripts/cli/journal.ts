@@ -1,18 +1,20 @@
 // `postern journal`: the terminal's own books, read while it runs or stands still.
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { systemClock } from '../../hal/base/clock.js'
 import { PosternError } from '../../hal/base/errors.js'
 import { formatMoney } from '../../hal/base/money.js'
 import { type Journal, openJournal } from '../../runtime/secure/payments/journal.js'
+import type { Verdict } from '../../runtime/secure/payments/journal-chain.js'
+import { EXPORTS, verifyExport, writeExport } from '../../runtime/secure/payments/journal-export.js'
 import { amountOf, localIso } from '../../runtime/secure/payments/payment-view.js'
 
 export function journalCommand(
   program: Command,
   wholeNumber: (from: number, to: number) => (text: string) => number,
 ): Command {
-  function withJournal(work: (journal: Journal, json: boolean) => void): void {
+  function withJournal(work: (journal: Journal, json: boolean, folder: string) => void): void {
     const { dataDir, json = false } = program.opts() as { dataDir: string; json?: boolean }
     const path = join(dataDir, 'secure', 'journal.db')
     if (!existsSync(path))
@@ -22,7 +24,7 @@ export function journalCommand(
       )
     const journal = openJournal(path, systemClock)
     try {
-      work(journal, json)
+      work(journal, json, join(dataDir, 'secure'))
     } finally {
       journal.close()
     }
@@ -64,7 +66,34 @@ export function journalCommand(
     )
   command
     .command('verify')
-    .description('checks the chain of hashes over all entries')
-    .action(() => withJournal((journal) => console.log(JSON.stringify(journal.verify()))))
+    .description('checks the chain of hashes over all entries, or over those of an export')
+    .argument('[export]', 'a file that export or the terminal itself has written')
+    .action((path?: string) => {
+      const tell = (verdict: Verdict) => {
+        console.log(JSON.stringify(verdict))
+        if (!verdict.sound) process.exitCode = 1
+      }
+      if (path === undefined) withJournal((journal) => tell(journal.verify()))
+      else tell(verifyExport(path))
+    })
+  command
+    .command('export <file>')
+    .description('writes every entry, gzipped JSON lines with their chain of hashes')
+    .action((path: string) =>
+      withJournal((journal, json, folder) => {
+        const { previous, entries } = journal.chain()
+        writeExport(path, previous, entries)
+        const earlier = existsSync(join(folder, EXPORTS))
+          ? readdirSync(join(folder, EXPORTS))
+              .filter((name) => name.endsWith('.gz'))
+              .map((name) => join(folder, EXPORTS, name))
+          : []
+        const entriesWritten = journal.size()
+        if (json) return console.log(JSON.stringify({ file: path, entries: entriesWritten, earlier }))
+        console.log(`${entriesWritten} entries in ${path}`)
+        if (earlier.length > 0)
+          console.log(`Older entries, which the terminal has exported itself:\n  ${earlier.join('\n  ')}`)
+      }),
+    )
   return command
 }

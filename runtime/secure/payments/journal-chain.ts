@@ -16,7 +16,7 @@ export interface JournalEntry {
 
 /** A patch to one row: top-level fields that are new or differ. */
 export interface JournalWrite {
-  readonly table: 'payments' | 'rounds' | 'counters' | 'changes' | 'attempts'
+  readonly table: 'payments' | 'rounds' | 'counters' | 'changes' | 'attempts' | 'checkpoint'
   readonly id: string
   /** Null: the row was removed. */
   readonly set: Readonly<Record<string, unknown>> | null
@@ -49,26 +49,55 @@ export function patchOf(before: object | undefined, after: object): Record<strin
   )
 }
 
-/** Checks the chain and replays it; `rows` tells what each row holds now, and must come out the same. */
+/** The one row of this kind: the entry that pruned last wrote it. */
+export const CHECKPOINT = 'checkpoint last'
+
+/** Rows by `table id`, as the entries up to some point make them. */
+export type Rows = Map<string, Record<string, unknown>>
+
+/** Applies the writes of one entry. */
+export function replay(rows: Rows, entry: Pick<JournalEntry, 'body'>): void {
+  for (const { table, id, set } of JSON.parse(entry.body) as JournalWrite[]) {
+    const name = `${table} ${id}`
+    if (set === null) rows.delete(name)
+    else rows.set(name, { ...rows.get(name), ...set })
+  }
+}
+
+/** Where a chain begins whose older entries were pruned: the last of them, and what the rows held then. */
+export interface ChainStart {
+  readonly seq: number
+  readonly hash: Uint8Array
+  /** Of `rows`; an entry of the chain vouches for it. */
+  readonly digest: string
+  readonly rows: Rows
+}
+
+/**
+ * Checks the chain and replays it; `rows` tells what each row holds now, and must come out the same. Where older
+ * entries were pruned, `start` holds what they came to, and an entry after it must name its digest.
+ */
 export function verifyChain(
   entries: Iterable<JournalEntry>,
   rows: Iterable<Readonly<{ table: JournalWrite['table']; id: string; record: object }>>,
+  start?: ChainStart,
 ): Verdict {
-  let previous: Uint8Array = GENESIS
+  let previous: Uint8Array = start?.hash ?? GENESIS
+  let seq = start?.seq ?? 0
   let count = 0
-  const replayed = new Map<string, Record<string, unknown>>()
+  const replayed: Rows = new Map(start?.rows)
   const broken = (fault: string): Verdict => ({ sound: false, entries: count, fault })
   for (const entry of entries) {
-    if (entry.seq !== count + 1) return broken(`entry ${count + 1} is missing`)
+    if (entry.seq !== seq + 1) return broken(`entry ${seq + 1} is missing`)
     if (!equalBytes(entryHash(previous, entry), entry.hash)) return broken(`entry ${entry.seq} was changed`)
     previous = entry.hash
+    seq++
     count++
-    for (const { table, id, set } of JSON.parse(entry.body) as JournalWrite[]) {
-      const name = `${table} ${id}`
-      if (set === null) replayed.delete(name)
-      else replayed.set(name, { ...replayed.get(name), ...set })
-    }
+    replay(replayed, entry)
   }
+  const vouched = replayed.get(CHECKPOINT)
+  if (vouched?.['digest'] !== start?.digest) return broken('the checkpoint is not what the chain says')
+  replayed.delete(CHECKPOINT)
   for (const { table, id, record } of rows) {
     const name = `${table} ${id}`
     const expected = replayed.get(name)

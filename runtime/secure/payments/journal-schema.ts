@@ -34,6 +34,19 @@ const MIGRATIONS: readonly Migration[] = [
       CREATE TABLE attempts (operator TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
     `,
   },
+  {
+    // A release of version 1 goes on writing it: it adds entries and rows as before, and knows nothing of the rest.
+    version: 2,
+    writableFrom: 1,
+    sql: `
+      CREATE TABLE checkpoint (
+        seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, digest TEXT NOT NULL, snapshot TEXT NOT NULL
+      );
+      CREATE TABLE retired (digest BLOB PRIMARY KEY) WITHOUT ROWID;
+      CREATE INDEX payments_original ON payments (json_extract(record, '$.original'))
+        WHERE json_extract(record, '$.original') IS NOT NULL;
+    `,
+  },
 ]
 const NEWEST = MIGRATIONS[MIGRATIONS.length - 1]!.version
 

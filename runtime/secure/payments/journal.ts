@@ -1,7 +1,5 @@
 // The journal: every step of every payment on disk before it acts. SQLite, WAL, synchronous FULL, one hash chain.
-import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
-import { dirname } from 'node:path'
-import Database from 'better-sqlite3'
+import type Database from 'better-sqlite3'
 import type { Clock } from '../../../hal/base/clock.js'
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
 import {
@@ -13,7 +11,14 @@ import {
   type Verdict,
   verifyChain,
 } from './journal-chain.js'
-import { migrate } from './journal-schema.js'
+import {
+  applyCheckpoint,
+  type Checkpoint,
+  isRetired,
+  planCheckpoint,
+  readCheckpoint,
+} from './journal-checkpoint.js'
+import { entryOf, openDatabase, prepareStatements } from './journal-database.js'
 import type { PaymentRecord, RoundRecord } from './payment-record.js'
 import { UNRESOLVED_STATES } from './payment-states.js'
 
@@ -62,6 +67,10 @@ export interface Journal {
   paymentsOfReference(reference: string): PaymentRecord[]
   /** Payments of a round with one card, newest first. */
   paymentsOfCard(round: string, cardToken: string): PaymentRecord[]
+  /** Refunds, increments and completions of a payment, oldest first. */
+  paymentsOfOriginal(original: string): PaymentRecord[]
+  /** True where a payment of that key or reference was settled and has been pruned. */
+  retired(kind: 'key' | 'reference', value: string): boolean
   round(id: string): RoundRecord | undefined
   /** Rounds that are not closed, or whose totals the acquirer has not compared yet. */
   openRounds(): RoundRecord[]
@@ -75,35 +84,20 @@ export interface Journal {
   /** Every entry that touched a payment or round. */
   show(id: string): JournalEntry[]
   verify(): Verdict
+  /** How many entries it holds. */
+  size(): number
+  /** The entries it holds, oldest first, and the hash of the one before the first. */
+  chain(): { readonly previous: Uint8Array; readonly entries: Iterable<JournalEntry> }
+  /**
+   * Drops what is settled and older than `beforeMs`, after `keep` has put those entries safely elsewhere: one durable
+   * step, over which the chain goes on. Returns the number of entries dropped.
+   */
+  prune(beforeMs: number, keep: (checkpoint: Checkpoint) => void): number
   close(): void
 }
 
 const OPEN_STATES: ReadonlySet<string> = new Set(UNRESOLVED_STATES)
 const isOpenRound = (round: RoundRecord) => round.state !== 'CLOSED' || round.comparisonOwed === true
-
-function openDatabase(path: string): Database.Database {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  closeSync(openSync(path, 'a', 0o600)) // SQLite gives its WAL the database's own mode
-  const db = new Database(path, { timeout: 2000 })
-  db.pragma('page_size = 1024') // a payment writes 33 KB of WAL so; with pages of 4 KiB it is 107
-  db.pragma('journal_mode = WAL')
-  db.pragma('synchronous = FULL') // after WAL: better-sqlite3 lowers it to NORMAL on the switch
-  db.pragma('trusted_schema = OFF')
-  const mode = db.pragma('journal_mode', { simple: true })
-  const synchronous = db.pragma('synchronous', { simple: true })
-  if (mode !== 'wal' || synchronous !== 2) {
-    db.close()
-    throw new PosternError('JOURNAL_UNSAFE', 'the journal cannot be made durable (WAL, synchronous FULL)', {
-      mode: String(mode),
-      synchronous: String(synchronous),
-    })
-  }
-  migrate(db)
-  const folder = openSync(dirname(path), 'r')
-  fsyncSync(folder)
-  closeSync(folder)
-  return db
-}
 
 const parse = <T>(row: unknown): T => JSON.parse((row as { record: string }).record) as T
 
@@ -118,52 +112,7 @@ export function openJournal(
   onFailed: (error: PosternError) => void = () => undefined,
 ): Journal {
   const db = openDatabase(path)
-  const sql = {
-    lastEntries: db.prepare('SELECT seq, at_ms, step, body, hash FROM entries ORDER BY seq DESC LIMIT 2'),
-    addEntry: db.prepare('INSERT INTO entries (seq, at_ms, step, body, hash) VALUES (?, ?, ?, ?, ?)'),
-    counter: db.prepare('SELECT value FROM counters WHERE name = ?').pluck(),
-    setCounter: db.prepare('INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)'),
-    payment: db.prepare('SELECT record FROM payments WHERE key = ?'),
-    addPayment: db.prepare(
-      'INSERT INTO payments (key, state, open, round, reference, void_key, record) VALUES (?, ?, ?, ?, ?, ?, ?)',
-    ),
-    setPayment: db.prepare('UPDATE payments SET state = ?, open = ?, void_key = ?, record = ? WHERE key = ?'),
-    byVoidKey: db.prepare('SELECT record FROM payments WHERE void_key = ?'),
-    open: db.prepare('SELECT record FROM payments WHERE open = 1 ORDER BY rowid'),
-    ofRound: db.prepare('SELECT record FROM payments WHERE round = ? ORDER BY rowid'),
-    ofReference: db.prepare('SELECT record FROM payments WHERE reference = ? ORDER BY rowid'),
-    ofCard: db.prepare(
-      "SELECT record FROM payments WHERE round = ? AND json_extract(record, '$.cardToken') = ? ORDER BY rowid DESC",
-    ),
-    list: db.prepare('SELECT record FROM payments ORDER BY rowid DESC LIMIT ?'),
-    round: db.prepare('SELECT record FROM rounds WHERE id = ?'),
-    openRounds: db.prepare('SELECT record FROM rounds WHERE open = 1 ORDER BY rowid'),
-    lastRound: db.prepare('SELECT record FROM rounds ORDER BY rowid DESC LIMIT 1'),
-    putRound: db.prepare(
-      'INSERT INTO rounds (id, open, record) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET open = excluded.open, record = excluded.record',
-    ),
-    addChange: db.prepare('INSERT INTO changes (key, app) VALUES (?, ?)'),
-    dropChange: db.prepare('DELETE FROM changes WHERE sequence = ?'),
-    changes: db.prepare('SELECT sequence, key, app FROM changes ORDER BY sequence LIMIT ?'),
-    attempts: db.prepare('SELECT record FROM attempts WHERE operator = ?'),
-    setAttempts: db.prepare('INSERT OR REPLACE INTO attempts (operator, record) VALUES (?, ?)'),
-    entries: db.prepare('SELECT seq, at_ms, step, body, hash FROM entries ORDER BY seq'),
-    touching: db.prepare(
-      `SELECT seq, at_ms, step, body, hash FROM entries
-       WHERE EXISTS (SELECT 1 FROM json_each(entries.body) WHERE json_extract(value, '$.id') = ?) ORDER BY seq`,
-    ),
-  }
-  const entryOf = (row: unknown): JournalEntry => {
-    const { seq, at_ms, step, body, hash } = row as {
-      seq: number
-      at_ms: number
-      step: string
-      body: string
-      hash: Uint8Array
-    }
-    return { seq, atMs: at_ms, step, body, hash: new Uint8Array(hash) }
-  }
-
+  const sql = prepareStatements(db)
   const [last, before] = sql.lastEntries.all().map(entryOf)
   if (last !== undefined) {
     const expected = entryHash(before?.hash ?? GENESIS, last)
@@ -248,14 +197,16 @@ export function openJournal(
     }
   }
 
-  function commit<T>(step: string, write: (step: JournalStep) => T): T {
+  const commit = <T>(step: string, write: (step: JournalStep) => T): T => commitWrites(step, write)
+
+  function commitWrites<T>(step: string, write: (step: JournalStep, writes: JournalWrite[]) => T): T {
     if (failure !== undefined) throw failure
     const writes: JournalWrite[] = []
     let hash = head
     try {
       const result = db
         .transaction(() => {
-          const value = write(stepOf(writes))
+          const value = write(stepOf(writes), writes)
           const entry = { seq: seq + 1, atMs: clock.nowMs(), step, body: JSON.stringify(writes) }
           hash = entryHash(head, entry)
           sql.addEntry.run(entry.seq, entry.atMs, entry.step, entry.body, hash)
@@ -296,6 +247,8 @@ export function openJournal(
     openPayments: () => all(sql.open),
     paymentsOfRound: (round) => all(sql.ofRound, round),
     paymentsOfReference: (reference) => all(sql.ofReference, reference),
+    paymentsOfOriginal: (original) => all(sql.ofOriginal, original),
+    retired: (kind, value) => isRetired(db, kind, value),
     paymentsOfCard: (round, cardToken) => all(sql.ofCard, round, cardToken),
     round: (id) => find(sql.round, id),
     openRounds: () => all(sql.openRounds),
@@ -304,7 +257,17 @@ export function openJournal(
     attempts: (operator) => find(sql.attempts, operator) ?? { failures: 0, lockedUntilMs: 0 },
     list: (limit) => all(sql.list, limit),
     show: (id) => sql.touching.all(id).map(entryOf),
-    verify: () => verifyChain(entries(), rows()),
+    verify: () => verifyChain(entries(), rows(), readCheckpoint(db)),
+    size: () => Number(sql.count.get()),
+    chain: () => ({ previous: readCheckpoint(db)?.hash ?? GENESIS, entries: entries() }),
+    prune(beforeMs, keep) {
+      const plan = planCheckpoint(readCheckpoint(db), entries(), beforeMs)
+      if (plan === undefined) return 0
+      keep(plan)
+      commitWrites('journal.pruned', (_, writes) => writes.push(applyCheckpoint(db, plan)))
+      db.pragma('wal_checkpoint(TRUNCATE)')
+      return plan.dropped
+    },
     close: () => db.close(),
   }
 }

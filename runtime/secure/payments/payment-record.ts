@@ -15,6 +15,9 @@ export type ReversalCause =
   | 'restart' // found unfinished at boot
   | 'void' // taken back by the operator
 
+/** What a payment is; absent in a record: a sale. */
+export type PaymentType = 'sale' | 'refund' | 'preauth' | 'increment' | 'completion'
+
 /** A reversal that is owed, or was acknowledged. */
 export interface Reversal {
   readonly cause: ReversalCause
@@ -49,6 +52,9 @@ export type EndedOutcome = Extract<
 export interface PaymentRecord {
   readonly key: string
   readonly state: PaymentState
+  readonly type?: PaymentType
+  /** Key of the payment that a refund gives back, or of the pre-authorisation that this increments or completes. */
+  readonly original?: string
   /** The app that asked, and the name under which the top row shows it. */
   readonly app: string
   readonly appName: string

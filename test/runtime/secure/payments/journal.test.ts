@@ -1,12 +1,19 @@
 // The journal: durable settings, numbers never given twice, the chain, torn and tampered files, migrations.
-import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import t from 'tap'
 import { PosternError } from '../../../../hal/base/errors.js'
-import { openJournal } from '../../../../runtime/secure/payments/journal.js'
-import type { PaymentRecord } from '../../../../runtime/secure/payments/payment-record.js'
-import { testClock } from './support.js'
+import { silentLog } from '../../../../hal/base/log.js'
+import { type Journal, openJournal } from '../../../../runtime/secure/payments/journal.js'
+import {
+  pruneJournal,
+  verifyExport,
+  writeExport,
+} from '../../../../runtime/secure/payments/journal-export.js'
+import type { PaymentRecord, RoundRecord } from '../../../../runtime/secure/payments/payment-record.js'
+import { recoverPayments } from '../../../../runtime/secure/payments/recovery.js'
+import { OWNER, settle, startTerminal, TestHost, testClock, until } from './support.js'
 
 const clock = testClock()
 const record = (key: string, change: Partial<PaymentRecord> = {}): PaymentRecord => ({
@@ -225,3 +232,185 @@ t.test('the first failure is told, whoever wrote; a refusal by the writer is non
   journal.close()
   t.end()
 })
+
+const round = (id: string, change: Partial<RoundRecord> = {}): RoundRecord => ({
+  id,
+  state: 'OPEN',
+  batch: 1,
+  operator: '17',
+  operatorName: 'Anna',
+  currency: 'EUR',
+  openedAtMs: 0,
+  utcOffsetMin: 60,
+  ...change,
+})
+
+/** Two days: the first settled, the second not; one payment of the first still owes its reversal. */
+function twoDays(path: string) {
+  const days = testClock()
+  const journal = openJournal(path, days)
+  const sell = (key: string, of: string, change: Partial<PaymentRecord> = {}) => {
+    journal.commit('created', (step) =>
+      step.putPayment(record(key, { round: of, stan: step.reserve('stan') })),
+    )
+    journal.commit('ended', (step) =>
+      step.putPayment(record(key, { round: of, state: 'COMPLETED', ...change })),
+    )
+  }
+  journal.commit('open', (step) => step.putRound(round('round-1')))
+  sell('key-0001', 'round-1')
+  sell('key-0002', 'round-1', { type: 'preauth' })
+  const reversal = { cause: 'timeout', stan: 99, atMs: 0, attempts: 1, failures: 1 } as const
+  sell('key-0003', 'round-1', { state: 'REVERSAL_PENDING', reversal })
+  journal.commit('closed', (step) => {
+    step.putRound(round('round-1', { state: 'CLOSED', comparisonOwed: false }))
+    step.putPayment(record('key-0001', { round: 'round-1', state: 'SETTLED' }))
+  })
+  const nightMs = days.nowMs() + 1000
+  days.advance(86_400_000)
+  journal.commit('open', (step) => step.putRound(round('round-2', { batch: 2 })))
+  sell('key-0004', 'round-2')
+  return { journal, days, nightMs }
+}
+
+t.test('pruning: settled rounds leave, the chain goes on over a checkpoint, and no key comes back', (t) => {
+  const folder = t.testdir()
+  const path = join(folder, 'journal.db')
+  const { journal, nightMs, days } = twoDays(path)
+  const before = journal.size()
+  const exports = join(folder, 'exports')
+  const kept: string[] = []
+  const dropped = journal.prune(nightMs, ({ previous, entries }) => {
+    kept.push(join(exports, 'one.jsonl.gz'))
+    writeExport(kept[0]!, previous, entries)
+  })
+  t.equal(journal.size(), before - dropped + 1)
+  t.match(verifyExport(kept[0]!), { sound: true, entries: dropped })
+  t.equal(journal.payment('key-0001'), undefined, 'settled')
+  t.match(journal.payment('key-0002'), { type: 'preauth' }, 'a held pre-authorisation stays')
+  t.match(journal.payment('key-0003'), { state: 'REVERSAL_PENDING' }, 'what is owed stays')
+  t.match(journal.round('round-1'), { state: 'CLOSED' }, 'with its round')
+  t.ok(journal.retired('key', 'key-0001') && journal.retired('reference', 'REF-key-0001'))
+  t.notOk(journal.retired('key', 'key-0002') || journal.retired('key', 'key-9999'))
+  t.match(journal.verify(), { sound: true })
+  t.equal(
+    journal.prune(nightMs, () => t.fail('nothing is left to keep')),
+    0,
+  )
+  journal.commit('on', (step) => step.putPayment(record('key-0005', { stan: step.reserve('stan') })))
+  t.equal(journal.payment('key-0005')?.stan, 5, 'numbers go on')
+  journal.close()
+
+  const again = openJournal(path, days)
+  t.match(again.verify(), { sound: true }, 'opened anew')
+  const all = join(exports, 'two.jsonl.gz')
+  const { previous, entries } = again.chain()
+  writeExport(all, previous, entries)
+  t.match(verifyExport(all), { sound: true, entries: again.size() }, 'the rest follows on')
+  days.advance(100 * 86_400_000)
+  t.ok(pruneJournal(again, exports, days.nowMs(), 2) > 0)
+  t.ok(readdirSync(exports).length > 2)
+  t.match(again.verify(), { sound: true }, 'pruned twice')
+  again.close()
+  for (const sql of [
+    "UPDATE checkpoint SET snapshot = replace(snapshot, 'key-0002', 'key-0009')",
+    'DELETE FROM checkpoint',
+  ]) {
+    const forged = join(folder, 'forged.db')
+    copyFileSync(path, forged)
+    const db = new Database(forged)
+    db.exec(sql)
+    db.close()
+    const opened = openJournal(forged, days)
+    t.match(opened.verify(), { sound: false }, sql)
+    opened.close()
+  }
+  const bytes = readFileSync(all)
+  writeFileSync(all, bytes.subarray(0, bytes.length / 2))
+  t.throws(() => verifyExport(all), { code: 'EXPORT_INVALID' })
+  t.end()
+})
+
+t.test('power fails while it prunes: whole or not at all', (t) => {
+  const folder = t.testdir()
+  const path = join(folder, 'journal.db')
+  const { journal, nightMs, days } = twoDays(path)
+  const entries = journal.size()
+  t.throws(() =>
+    journal.prune(nightMs, () => {
+      throw new Error('power fails before the export is safe')
+    }),
+  )
+  const cut = join(folder, 'cut.db')
+  copyFileSync(path, cut)
+  copyFileSync(`${path}-wal`, `${cut}-wal`)
+  const reopened = openJournal(cut, days)
+  t.match(reopened.verify(), { sound: true, entries })
+  reopened.close()
+  journal.close()
+  t.end()
+})
+
+/** What a release after this one might do to the file: a column and a table more, a state that is not known here. */
+function byNewerRelease(path: string, work: (journal: Journal) => void): void {
+  const journal = openJournal(path, clock)
+  work(journal)
+  journal.close()
+  const db = new Database(path)
+  db.exec(`ALTER TABLE payments ADD COLUMN tender TEXT DEFAULT 'card';
+    CREATE TABLE wallets (id TEXT PRIMARY KEY) WITHOUT ROWID;
+    PRAGMA user_version = 3`)
+  db.close()
+}
+
+t.test(
+  'switched back to this release after a migration, with a reversal pending: it reads, writes and reverses',
+  async (t) => {
+    const folder = t.testdir()
+    const path = join(folder, 'journal.db')
+    const host = new TestHost()
+    const reversal = { cause: 'timeout', stan: 7, atMs: 0, attempts: 1, failures: 1 } as const
+    const known = { acquirer: host.id, terminalId: host.terminalId, preparedAtMs: clock.nowMs() }
+    byNewerRelease(path, (journal) =>
+      journal.commit('newer', (step) => {
+        step.putRound(round('round-1', { batch: step.reserve('batch') }))
+        step.putPayment(record('key-0001', { ...known, stan: 5, state: 'REVERSAL_PENDING', reversal }))
+        step.putPayment(
+          record('key-0002', {
+            stan: 6,
+            state: 'WALLET_ASKED' as PaymentRecord['state'],
+            ...{ wallet: 'x' },
+          }),
+        )
+        step.putPayment(record('key-0003', { ...known, stan: 8, state: 'SENT' }))
+      }),
+    )
+    const terminal = startTerminal({ folder, host, clock })
+    const { journal, service } = terminal
+    t.equal(
+      recoverPayments({ journal, clock, log: silentLog }),
+      0,
+      'recovered once, and leaves alone what it does not know',
+    )
+    await settle()
+    await until(clock, () => journal.payment('key-0001')?.state === 'REVERSED')
+    await until(clock, () => journal.payment('key-0003')?.state === 'REVERSED')
+    t.match(host.log[0], /^0401 5/)
+    t.match(journal.payment('key-0002'), { state: 'WALLET_ASKED', wallet: 'x' }, 'kept as it was')
+    t.equal(service.status('key-0002').outcome, 'inProgress')
+    t.equal(
+      (
+        await service.collect(
+          { key: 'key-0009', amount: { minor: '5', currency: 'EUR' }, reference: 'R' },
+          OWNER,
+        )
+      ).outcome,
+      'approved',
+    )
+    t.match(journal.verify(), { sound: true })
+    await terminal.close()
+    const db = new Database(path, { readonly: true })
+    t.equal(db.pragma('user_version', { simple: true }), 3, 'the newer release finds its own journal again')
+    db.close()
+  },
+)
