@@ -1,4 +1,5 @@
 // How a transaction ends with the card, and its end without an issuer (EMV Book 3 v4.4, 10.7 and 10.11; Book 4, 6.3.8).
+import type { HostAnswer } from '../card-transaction.js'
 import { type CardEnd, isEnd } from './card-end.js'
 import type { CryptogramType } from './commands.js'
 import type { FirstResult } from './first-cryptogram.js'
@@ -43,6 +44,21 @@ export async function completeWithoutIssuer(
     adviceRequired: second.adviceRequired,
     cardSaidNo: false,
     cryptogramType: second.type,
+    scriptResults: new Uint8Array(),
+  }
+}
+
+/** Where the first cryptogram was final already: no second GENERATE AC, and without an answer nothing is approved. */
+export function completeByHost(data: TransactionData, first: FirstResult, answer: HostAnswer): SecondResult {
+  const answered = answer.kind === 'answered'
+  setResponseCode(data, answered ? answer.responseCode : RESPONSE_CODE.unableOnlineDeclined)
+  return {
+    kind: 'second',
+    approved: answered && answer.approved,
+    offline: !answered,
+    adviceRequired: first.adviceRequired,
+    cardSaidNo: false,
+    cryptogramType: first.cryptogramType,
     scriptResults: new Uint8Array(),
   }
 }

@@ -73,6 +73,8 @@ const Application = Type.Object(
     tdol: Type.Optional(Hex(2, 252)),
     /** 9F1D. */
     riskManagementData: Type.Optional(Hex(1, 8)),
+    /** How a refund goes on after the card was read: `online` as any payment (default), or `endWithAac`. */
+    refund: Type.Optional(Type.Enum(['online', 'endWithAac'])),
   },
   closed,
 )
@@ -124,6 +126,8 @@ export interface ApplicationConfiguration {
   readonly ddol: Uint8Array | undefined
   readonly tdol: Uint8Array | undefined
   readonly riskManagementData: Uint8Array | undefined
+  /** A refund asks the card for an AAC once it was read, and the host alone decides (refund-reading.ts). */
+  readonly refundEndsWithAac?: boolean
 }
 
 /** Terminal data in the forms that data objects have. */
@@ -244,6 +248,7 @@ function applicationOf(row: EmvDocument['applications'][number]): ApplicationCon
     ddol,
     tdol: list('tdol'),
     riskManagementData: row.riskManagementData === undefined ? undefined : fromHex(row.riskManagementData),
+    refundEndsWithAac: row.refund === 'endWithAac',
   }
 }
 

@@ -5,7 +5,7 @@ import { TAG } from '../../../hal/base/tags.js'
 import type { HostAnswer } from '../card-transaction.js'
 import { type CardEnd, isEnd } from './card-end.js'
 import { type CvmServices, cardholderVerification } from './cardholder-verification.js'
-import { completeWithoutIssuer, type SecondResult } from './completion.js'
+import { completeByHost, completeWithoutIssuer, type SecondResult } from './completion.js'
 import type { EmvConfiguration } from './configuration.js'
 import { floorLimitOf, type SelectionServices, selectAndInitiate } from './final-selection.js'
 import { cardActionAnalysis, type FirstResult, firstCryptogram } from './first-cryptogram.js'
@@ -13,8 +13,9 @@ import { issuerAuthentication } from './issuer-authentication.js'
 import { runIssuerScripts } from './issuer-scripts.js'
 import { offlineDataAuthentication } from './offline-data-authentication.js'
 import { pinEnciphermentKey } from './pin-encipherment-key.js'
-import { processingRestrictions } from './processing-restrictions.js'
+import { processingRestrictions, TRANSACTION_TYPE } from './processing-restrictions.js'
 import { readApplicationData } from './read-application-data.js'
+import { refundReading } from './refund-reading.js'
 import { setResponseCode } from './response-codes.js'
 import { secondCryptogram } from './second-cryptogram.js'
 import { terminalActionAnalysis } from './terminal-action-analysis.js'
@@ -49,6 +50,8 @@ export async function transactToFirstCryptogram(
   const records = await readApplicationData(card, data)
   if (isEnd(records)) return records
   try {
+    if (request.type === TRANSACTION_TYPE.refund && application.refundEndsWithAac)
+      return await refundReading(card, data, application, started.name)
     const authenticated = await offlineDataAuthentication(card, data, records.odaRecords, oda)
     if (isEnd(authenticated)) return authenticated
     processingRestrictions(data)
@@ -86,6 +89,8 @@ export async function completeTransaction(
   first: FirstResult,
   answer: HostAnswer,
 ): Promise<SecondResult | CardEnd> {
+  // The card has given its last word (refund-reading.ts): the host's is all that is missing.
+  if (first.cryptogramType === 'AAC') return completeByHost(data, first, answer)
   if (answer.kind === 'unableToGoOnline')
     return completeWithoutIssuer(card, data, first, answer.decline === true)
   // Tag 91 has 8 to 16 bytes (Book 3, annex A1); a host's anything else is as good as none.

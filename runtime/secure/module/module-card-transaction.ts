@@ -70,7 +70,7 @@ class ModuleCardTransaction implements CardTransaction {
     this.#resume = await screens.suspend()
     const asked = requestToJson(request, screens.status())
     const outcome = await connection.call('card.start', asked, START_MS, signal)
-    this.#checked(() => checkStart(outcome, request.amount))
+    this.#checked(() => checkStart(outcome, request))
     if (outcome.kind === 'online' || outcome.kind === 'stripe') this.#first = outcome.authorisation.facts
     return startFromJson(outcome)
   }

@@ -5,6 +5,7 @@ import { scrubPans } from '../../../hal/base/log.js'
 import type { Money } from '../../../hal/base/money.js'
 import { TAG } from '../../../hal/base/tags.js'
 import { findTlv, parseTlv, type Tlv } from '../../../hal/base/tlv.js'
+import type { CardRequest } from '../card-transaction.js'
 import type { ModuleFacts, ModuleFinal, ModuleStart } from './module-contract.js'
 
 /**
@@ -20,13 +21,18 @@ const refuse = (rule: string): never => {
 }
 
 /** @throws PosternError `DEVICE_PROTOCOL` naming the rule, never the value */
-export function checkStart(outcome: ModuleStart, amount: Money): void {
+export function checkStart(
+  outcome: ModuleStart,
+  { type, amount }: Pick<CardRequest, 'type' | 'amount'>,
+): void {
   switch (outcome.kind) {
     case 'online':
     case 'approvedOffline': {
       const { facts, de55, cardData, pinBlock } = outcome.authorisation
       const wanted = outcome.kind === 'online' ? 'ARQC' : 'TC'
-      if (facts.cryptogramType !== wanted) refuse(`${outcome.kind} needs ${wanted}`)
+      // A refund may have ended with the card before the host is asked.
+      const refund = type === 'refund' && outcome.kind === 'online' && facts.cryptogramType === 'AAC'
+      if (facts.cryptogramType !== wanted && !refund) refuse(`${outcome.kind} needs ${wanted}`)
       if ((cardData.bytes.length / 2) % 16 !== 0) refuse('card data are not whole AES blocks')
       if (pinBlock?.ksn === cardData.ksn) refuse('one key serial number twice')
       checkFacts(facts, outcome)
@@ -56,7 +62,7 @@ export function checkStart(outcome: ModuleStart, amount: Money): void {
 export function checkFinal(
   outcome: ModuleFinal,
   amount: Money,
-  first: Pick<ModuleFacts, 'aid' | 'maskedPan' | 'entryMode'>,
+  first: Pick<ModuleFacts, 'aid' | 'maskedPan' | 'entryMode' | 'cryptogramType'>,
 ): void {
   const { facts } = outcome
   checkFacts(facts, outcome)
@@ -64,7 +70,8 @@ export function checkFinal(
   const stripe = facts.entryMode === 'stripe'
   if (stripe !== (first.entryMode === 'stripe')) refuse('another card than before')
   if (stripe && outcome.kind === 'approvedOffline') refuse('a stripe approves nothing')
-  if (outcome.kind.startsWith('approved') && !stripe && facts.cryptogramType !== 'TC')
+  const ended = stripe || first.cryptogramType === 'AAC'
+  if (outcome.kind.startsWith('approved') && !ended && facts.cryptogramType !== 'TC')
     refuse('approved needs TC')
   if (outcome.kind !== 'ended') checkDe55(outcome.de55, facts, amount)
 }
