@@ -87,6 +87,9 @@ export type CardEndReason =
   | 'notAccepted' // no application in common
   | 'blocked' // card or every application blocked
   | 'cardError' // the card broke the protocol or its data do not hold together
+  | 'expired' // of a stripe: its expiry date is past
+  | 'stripeNotAllowed' // the configuration takes no stripe of this card
+  | 'stripeUnreadable' // no swipe could be read
 
 /**
  * `adviceRequired`, here and in `FinalOutcome`: bit 4 of the cryptogram information data (Book 3, 10.8): the issuer

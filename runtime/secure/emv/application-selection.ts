@@ -134,7 +134,7 @@ async function byListOfAids(card: CardChannel, terminal: SelectionTerminal): Pro
   if (candidates.length > 0) return candidates
   return blocked
     ? ends('blocked', 'every application in common is blocked')
-    : ends('notAccepted', 'no application in common')
+    : { ...ends('notAccepted', 'no application in common'), noCommonApplication: true }
 }
 
 function addCandidate(

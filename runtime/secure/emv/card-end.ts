@@ -6,6 +6,8 @@ export interface CardEnd {
   readonly kind: 'end'
   readonly reason: CardEndReason
   readonly rule: string
+  /** The chip works, is not blocked, and shares no application with the terminal. */
+  readonly noCommonApplication?: true
 }
 
 /** The card broke the protocol, or its data do not hold together. */

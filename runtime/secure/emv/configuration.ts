@@ -7,6 +7,7 @@ import { CURRENCIES, MAX_MINOR } from '../../../hal/base/money.js'
 import { checker } from '../../api/contract.js'
 import { type CaKey, caKeyChecksum } from './ca-keys.js'
 import { parseDol } from './dol.js'
+import { type StripeConfiguration, StripeDocument, stripeConfiguration } from './stripe-configuration.js'
 
 const closed = { additionalProperties: false } as const
 /** Upper-case hex of exactly or between so many bytes. */
@@ -102,6 +103,7 @@ export const EmvDocument = Type.Object(
     terminal: TerminalData,
     applications: Type.Array(Application, { minItems: 1, maxItems: 64 }),
     caKeys: Type.Array(CaPublicKey, { maxItems: 200 }),
+    stripe: Type.Optional(StripeDocument),
     /** Issuer certificate revocation list (Book 2, 5.1.2). */
     revokedCertificates: Type.Optional(Type.Array(RevokedCertificate, { maxItems: 1000 })),
   },
@@ -150,6 +152,8 @@ export interface TerminalConfiguration {
 export interface EmvConfiguration {
   readonly terminal: TerminalConfiguration
   readonly applications: readonly ApplicationConfiguration[]
+  /** Undefined: no stripe is read. */
+  readonly stripe?: StripeConfiguration | undefined
   readonly caKeys: readonly CaKey[]
   /** RID, index and serial of revoked issuer certificates, joined in hex. */
   readonly revoked: ReadonlySet<string>
@@ -180,8 +184,10 @@ export function emvConfiguration(document: unknown): EmvConfiguration {
     if (seen.has(aid)) refuse(`AID ${aid}`, 'aid', 'stands twice')
     seen.add(aid)
   }
+  const terminal = terminalOf(checked.terminal)
   return {
-    terminal: terminalOf(checked.terminal),
+    terminal,
+    stripe: stripeConfiguration(checked.stripe, terminal.capabilities, refuse),
     applications: checked.applications.map(applicationOf),
     caKeys: caKeysOf(checked.caKeys),
     revoked: new Set(

@@ -5,6 +5,7 @@ import { PosternError } from '../../../hal/base/errors.js'
 import type { Log } from '../../../hal/base/log.js'
 import type { Money } from '../../../hal/base/money.js'
 import type { ChipCardReader, ChipCardSession } from '../../../hal/chip-card-reader.js'
+import type { MagneticStripeReader } from '../../../hal/magnetic-stripe-reader.js'
 import type {
   CardAuthorisation,
   CardFacts,
@@ -20,19 +21,23 @@ import type {
 import type { CardKeys } from '../keys/terminal-keys.js'
 import { type CardEnd, isEnd } from './card-end.js'
 import { buildDe55, cardFacts } from './card-facts.js'
-import { awaitCard, raceAndStop } from './card-presence.js'
+import { awaitCard, promptUntilRemoved, raceAndStop } from './card-presence.js'
 import { whileCardIsIn } from './card-watch.js'
 import type { EmvConfiguration } from './configuration.js'
 import type { FirstResult } from './first-cryptogram.js'
 import { kernelServices, tokenOf } from './kernel-services.js'
 import { maskedTrace, type TraceEntry } from './masked-trace.js'
 import { TRANSACTION_TYPE } from './processing-restrictions.js'
+import { type AcceptedStripe, startStripe, stripeOutcome } from './stripe-sale.js'
+import { paymentStripe } from './stripe-slot.js'
 import { completeTransaction, transactToFirstCryptogram } from './transaction.js'
 import { TransactionData, track2Equivalent } from './transaction-data.js'
-import { cardChannel } from './transport.js'
+import { type CardChannel, cardChannel } from './transport.js'
 
 export interface ContactCardOptions {
   readonly reader: ChipCardReader
+  /** Read beside the chip where the configuration says which stripes count. */
+  readonly stripeReader?: MagneticStripeReader | undefined
   readonly keys: CardKeys
   /** Read once at the start of each payment, so that a pushed document holds from the next one on. */
   readonly configuration: () => EmvConfiguration
@@ -59,14 +64,31 @@ export function contactCardTransactions(options: ContactCardOptions): CardTransa
   return (prompts, history) => new ContactCardTransaction(options, prompts, history)
 }
 
+/** Instruction byte of GENERATE AC (Book 3, 6.5.5). */
+const GENERATE_AC = 0xae
+
+/** The channel, and whether GENERATE AC was sent on it. */
+function listening(channel: CardChannel): CardChannel & { readonly cryptogramAsked: boolean } {
+  const own = {
+    cryptogramAsked: false,
+    exchange(command: Uint8Array) {
+      if (command[1] === GENERATE_AC) own.cryptogramAsked = true
+      return channel.exchange(command)
+    },
+  }
+  return own
+}
+
 class ContactCardTransaction implements CardTransaction {
   readonly #options: ContactCardOptions
   readonly #prompts: CardPrompts
   readonly #history: CardHistory
-  readonly #data = new TransactionData()
+  #data = new TransactionData()
   #session: ChipCardSession | undefined
   #amount: Money | undefined
   #first: FirstResult | undefined
+  /** Facts of the stripe that was read instead. */
+  #swiped: CardFacts | undefined
   #finished: Promise<void> | undefined
 
   constructor(options: ContactCardOptions, prompts: CardPrompts, history: CardHistory) {
@@ -78,20 +100,21 @@ class ContactCardTransaction implements CardTransaction {
   async start(request: CardRequest, signal: AbortSignal): Promise<StartOutcome> {
     if (this.#amount) throw new PosternError('CARD_TRANSACTION_ORDER', 'start was called twice')
     this.#amount = request.amount
-    const session = await awaitCard(this.#options.reader, this.#prompts, request.amount, signal)
-    if (isEnd(session)) return this.#ended(session)
-    this.#session = session
     const configuration = this.#options.configuration()
-    const first = await whileCardIsIn(this.#options.reader, signal, (both, wasRemoved) =>
-      transactToFirstCryptogram(
-        this.#channel(session, signal),
-        this.#data,
-        configuration,
-        { ...request, type: CARD_TYPE[request.type] },
-        kernelServices(this.#options, this.#prompts, this.#history, { request, signal: both, wasRemoved }),
-      ),
-    )
+    const first = await this.#chipOrStripe(request, configuration, signal)
     if (isEnd(first)) return this.#ended(first)
+    if (first.kind === 'stripe') {
+      const started = await startStripe(
+        first.stripe,
+        request.amount,
+        this.#options.keys,
+        this.#prompts,
+        signal,
+      )
+      if (isEnd(started)) return this.#ended(started)
+      this.#swiped = started.authorisation.facts
+      return started
+    }
     this.#first = first
     const facts = this.#facts(first)
     if (!facts) return this.#ended({ kind: 'end', reason: 'cardError', rule: 'PAN is not decimal' })
@@ -113,7 +136,48 @@ class ContactCardTransaction implements CardTransaction {
     }
   }
 
+  /** The chip to its first cryptogram, tried as often as stripe fallback asks for, or a stripe that counts. */
+  async #chipOrStripe(
+    request: CardRequest,
+    configuration: EmvConfiguration,
+    signal: AbortSignal,
+  ): Promise<FirstResult | { readonly kind: 'stripe'; readonly stripe: AcceptedStripe } | CardEnd> {
+    const { reader, stripeReader, log } = this.#options
+    const stripe = paymentStripe(stripeReader, configuration, request, log)
+    const presence = { reader, prompts: this.#prompts, amount: request.amount, stripe }
+    for (;;) {
+      const present = await awaitCard(presence, stripe?.wanted() ? 'stripe' : 'chip', signal)
+      if (isEnd(present) || present.kind === 'stripe') return present
+      const { session } = present
+      this.#session = session
+      const channel = listening(this.#channel(session, signal))
+      const first = await whileCardIsIn(reader, signal, (both, wasRemoved) =>
+        transactToFirstCryptogram(
+          channel,
+          this.#data,
+          configuration,
+          { ...request, type: CARD_TYPE[request.type] },
+          kernelServices(this.#options, this.#prompts, this.#history, { request, signal: both, wasRemoved }),
+        ),
+      )
+      // Each failure brings the stripe nearer, so that this ends; without a stripe reader the first one is the last.
+      if (!isEnd(first) || !stripe?.ended(first, channel.cryptogramAsked)) return first
+      log.info('emv.chipFailed', { reason: first.reason, rule: first.rule })
+      this.#data.eraseCard()
+      this.#data = new TransactionData()
+      this.#session = undefined
+      await session.release()
+      if (stripe.wanted()) continue
+      const gaveUp = await promptUntilRemoved(reader, this.#prompts, signal)
+      if (gaveUp) return gaveUp
+    }
+  }
+
   async hostAnswer(answer: HostAnswer, signal: AbortSignal): Promise<FinalOutcome> {
+    if (this.#swiped) {
+      this.#prompts.busy('finishing')
+      return stripeOutcome(this.#swiped, answer)
+    }
     const first = this.#first
     const session = this.#session
     if (first?.decision !== 'online' || !session)

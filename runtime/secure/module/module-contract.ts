@@ -72,6 +72,9 @@ const EndReason = Type.Enum([
   'notAccepted',
   'blocked',
   'cardError',
+  'expired',
+  'stripeNotAllowed',
+  'stripeUnreadable',
 ])
 
 /** As `StartOutcome`. */

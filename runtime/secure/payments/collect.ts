@@ -21,6 +21,9 @@ const ENDED: Readonly<Record<CardEndReason, { outcome: EndedOutcome; code: strin
   notAccepted: { outcome: 'cardUnusable', code: 'CARD_NOT_ACCEPTED' },
   blocked: { outcome: 'cardUnusable', code: 'CARD_BLOCKED' },
   cardError: { outcome: 'cardUnusable', code: 'CARD_ERROR' },
+  expired: { outcome: 'cardUnusable', code: 'CARD_EXPIRED' },
+  stripeNotAllowed: { outcome: 'cardUnusable', code: 'STRIPE_NOT_ALLOWED' },
+  stripeUnreadable: { outcome: 'cardUnusable', code: 'STRIPE_UNREADABLE' },
 }
 
 type Needs = Pick<

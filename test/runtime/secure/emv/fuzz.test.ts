@@ -4,6 +4,7 @@ import { target as certificates } from '../../../fuzz/emv-certificates.js'
 import { target as kernel } from '../../../fuzz/emv-kernel.js'
 import { target as lists } from '../../../fuzz/emv-lists.js'
 import { target as tlv } from '../../../fuzz/emv-tlv.js'
+import { target as stripe } from '../../../fuzz/stripe.js'
 
 /** Bytes of a linear congruential generator: the same for a seed everywhere. */
 function bytesOf(seed: number): Uint8Array {
@@ -18,6 +19,7 @@ function bytesOf(seed: number): Uint8Array {
 for (const [target, count] of [
   [tlv, 5000],
   [lists, 5000],
+  [stripe, 5000],
   [certificates, 1000],
   [kernel, 1000],
 ] as const)
