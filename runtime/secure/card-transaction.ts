@@ -24,9 +24,9 @@ export interface CardRequest {
   readonly locale: string
 }
 
-/** Ciphertext under a DUKPT working key, with the key serial number that names it (ANSI X9.24-3). */
+/** Ciphertext under a DUKPT working key, with the key serial number that names it (ANSI X9.24-3, X9.24-1). */
 export interface DukptCiphertext {
-  /** 12 bytes for AES DUKPT. */
+  /** 12 bytes for AES DUKPT, 10 for TDES. */
   readonly ksn: Uint8Array
   readonly bytes: Uint8Array
 }
@@ -59,7 +59,7 @@ export interface CardAuthorisation {
   readonly de55: Uint8Array
   /** Track 2 equivalent data under the data key. Lives in memory until the answer, in no store. */
   readonly cardData: DukptCiphertext
-  /** ISO 9564 format 4 block; absent where the cardholder was not asked for an online PIN. Never stored. */
+  /** ISO 9564 block, format 4 under AES, 0 or 3 under TDES; absent where the cardholder was not asked for an online PIN. Never stored. */
   readonly pinBlock: DukptCiphertext | undefined
   /** A keyed one-way token of the PAN (HMAC under a terminal key), for sums per card. Hex, 32 bytes. */
   readonly cardToken: string

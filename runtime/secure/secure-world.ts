@@ -16,12 +16,17 @@ import type { CardTransactionFactory } from './card-transaction.js'
 import { openDocuments } from './documents.js'
 import { EmvDocument, emvConfiguration } from './emv/configuration.js'
 import { contactCardTransactions } from './emv/contact-card-transaction.js'
-import { openTerminalKeys, type TerminalKeys } from './keys/dukpt-terminal-keys.js'
+import { ACQUIRER_KEYS, openTerminalKeys, type TerminalKeys } from './keys/dukpt-terminal-keys.js'
 import { openFileKeyStore } from './keys/file-key-store.js'
 import { moduleCardTransactions } from './module/module-card-transaction.js'
 import { OperatorsDocument, readOperatorsDocument } from './operators-document.js'
 import { connectTimeoutMs, createAcquirerClient } from './payments/acquirer-client.js'
-import { AcquirersDocument, readAcquirersDocument } from './payments/acquirer-document.js'
+import {
+  type AcquirerEntry,
+  AcquirersDocument,
+  keyProfile,
+  readAcquirersDocument,
+} from './payments/acquirer-document.js'
 import { createAcquirers } from './payments/acquirers.js'
 import { servePayments } from './payments/bridge-payments.js'
 import { openJournal } from './payments/journal.js'
@@ -56,11 +61,11 @@ export interface SecureWorldOptions {
   readonly onFatal: (error: unknown) => void
 }
 
-async function openKeys(config: SecureConfig, random: Random): Promise<TerminalKeys> {
+async function openKeys(config: SecureConfig, random: Random, entry: AcquirerEntry): Promise<TerminalKeys> {
   const passphrase = new Uint8Array(readFileSync(config.passphraseFile))
   const store = await openFileKeyStore({ folder: join(config.dataDir, 'keys'), passphrase, random })
   erase(passphrase)
-  return openTerminalKeys(store, random)
+  return openTerminalKeys(store, random, entry.keys?.set ?? ACQUIRER_KEYS, keyProfile(entry))
 }
 
 function openScreens(options: SecureWorldOptions, texts: Texts): ScreenService {
@@ -90,7 +95,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const entries = readAcquirersDocument(documents.read('acquirers', AcquirersDocument)).acquirers
   const operators = readOperatorsDocument(documents.read('operators', OperatorsDocument))
   const emv = emvConfiguration(documents.read('emv', EmvDocument))
-  const keys = await openKeys(config, random)
+  const keys = await openKeys(config, random, entries[0]!)
   const journal = openJournal(join(config.dataDir, 'journal.db'), clock, options.onFatal)
   pruneJournal(journal, join(config.dataDir, EXPORTS), clock.nowMs())
   const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))

@@ -2,11 +2,29 @@
 import { X509Certificate } from 'node:crypto'
 import { type Static, Type } from 'typebox'
 import { CURRENCIES } from '../../../hal/base/money.js'
+import type { KeyProfile } from '../keys/working-keys.js'
 import { checkDocument, type DocumentFault } from './documents.js'
 
 const closed = { additionalProperties: false } as const
 const Pem = Type.String({ maxLength: 16_384, pattern: '^-----BEGIN CERTIFICATE-----' })
 const TpduAddress = Type.Integer({ minimum: 0, maximum: 9999 })
+
+/** The key set in the terminal's store is named by `set`: `acquirer` unless told. */
+const KeySet = Type.Optional(Type.String({ pattern: '^[a-z0-9-]{1,32}$' }))
+const KeysEntry = Type.Union([
+  Type.Object({ set: KeySet, scheme: Type.Literal('aes') }, closed),
+  Type.Object(
+    {
+      set: KeySet,
+      scheme: Type.Literal('tdes'),
+      /** ISO 9564-1 format under TDES: 0 or 3. */
+      pinBlock: Type.Enum([0, 3]),
+      /** ANSI X9.19, or SP 800-38B over TDES. */
+      mac: Type.Enum(['retail', 'cmac']),
+    },
+    closed,
+  ),
+])
 
 /** One acquirer. Time-outs in milliseconds; what is left out has the default beside it. */
 export const AcquirerEntry = Type.Object(
@@ -32,6 +50,8 @@ export const AcquirerEntry = Type.Object(
     terminalId: Type.String({ pattern: '^[A-Za-z0-9]{8}$' }),
     merchantId: Type.String({ pattern: '^[A-Za-z0-9]{1,15}$' }),
     dialect: Type.Enum(['postern-dev']),
+    /** Which DUKPT its keys run and how it wants PIN and messages protected; AES, format 4 and CMAC unless told. */
+    keys: Type.Optional(KeysEntry),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
     timeouts: Type.Optional(
       Type.Object(
@@ -69,6 +89,13 @@ export const AcquirersDocument = Type.Object(
   closed,
 )
 export type AcquirersDocument = Static<typeof AcquirersDocument>
+
+/** What an acquirer's keys are used for and how. */
+export function keyProfile({ keys }: AcquirerEntry): KeyProfile {
+  return keys?.scheme === 'tdes'
+    ? { scheme: 'tdes', pinBlock: keys.pinBlock, mac: keys.mac }
+    : { scheme: 'aes', pinBlock: 4, mac: 'cmac' }
+}
 
 const isCertificate = (pem: string): boolean => {
   try {

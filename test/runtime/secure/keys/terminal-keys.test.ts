@@ -3,15 +3,24 @@ import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { ascii, fromHex, toHex } from '../../../../hal/base/bytes.js'
-import { cmac, decryptCbc, unpadMethod2 } from '../../../../hal/base/ciphers.js'
+import { ascii, concat, fromHex, toHex } from '../../../../hal/base/bytes.js'
+import {
+  cmac,
+  decryptCbc,
+  decryptEcb,
+  hmacSha256,
+  retailMac,
+  unpadMethod2,
+} from '../../../../hal/base/ciphers.js'
 import { systemRandom } from '../../../../hal/base/clock.js'
 import * as dukpt from '../../../../runtime/secure/keys/aes-dukpt.js'
 import * as registers from '../../../../runtime/secure/keys/dukpt-registers.js'
 import { loadInitialKey, openTerminalKeys } from '../../../../runtime/secure/keys/dukpt-terminal-keys.js'
 import { openFileKeyStore } from '../../../../runtime/secure/keys/file-key-store.js'
+import { decodeRecord } from '../../../../runtime/secure/keys/key-set-record.js'
 import type { KeyStore } from '../../../../runtime/secure/keys/key-store.js'
 import * as pin from '../../../../runtime/secure/keys/pin-block.js'
+import * as tdes from '../../../../runtime/secure/keys/tdes-dukpt.js'
 
 const BDK = fromHex('FEDCBA9876543210F1F1F1F1F1F1F1F1')
 const IKID = fromHex('1234567890123456')
@@ -21,18 +30,24 @@ const openStore = (folder: string, passphrase = 'open sesame') =>
   openFileKeyStore({ folder, passphrase: ascii.encode(passphrase), random: systemRandom, cost })
 
 /** A store in memory that counts what was durable when. */
-function memoryStore(): KeyStore & { writes: number; fail: boolean } {
+function memoryStore(): KeyStore & {
+  writes: number
+  /** The next writes fail: before anything was written, or after all was. */
+  fail: 'before' | 'after' | undefined
+  put(name: string, secret: Uint8Array): void
+} {
   const records = new Map<string, Uint8Array>()
   return {
     writes: 0,
-    fail: false,
+    fail: undefined,
+    put: (name, secret) => void records.set(name, secret.slice()),
     async read(name) {
       const secret = records.get(name)
       return secret && { secret: secret.slice(), generation: this.writes, behind: false }
     },
     async write(name, secret) {
-      if (this.fail) throw new Error('disk full')
-      records.set(name, secret.slice())
+      if (this.fail !== 'before') records.set(name, secret.slice())
+      if (this.fail !== undefined) throw new Error('disk full')
       this.writes++
     },
     close() {},
@@ -139,7 +154,7 @@ t.test(
       const keys = await openTerminalKeys(store, systemRandom)
       for (let i = 0; i < 1 + boot * 4; i++) {
         const ksns = await Promise.all([keys.nextRequestKsn(), keys.nextRequestKsn()])
-        const durable = registers.decodeRegisters((await store.read('acquirer'))!.secret.slice(32))
+        const durable = decodeRecord((await store.read('acquirer'))!.secret).registers
         for (const ksn of ksns) {
           used.add(toHex(ksn))
           count++
@@ -152,19 +167,170 @@ t.test(
   },
 )
 
-t.test('a store that cannot be written gives no key, then or later', async (t) => {
-  const store = memoryStore()
-  await loadInitialKey(store, 'acquirer', freshIk(), systemRandom)
-  const keys = await openTerminalKeys(store, systemRandom)
-  store.fail = true
-  await t.rejects(keys.nextRequestKsn(), { code: 'KEY_UNAVAILABLE' })
-  store.fail = false
-  await t.rejects(keys.nextRequestKsn(), { code: 'KEY_UNAVAILABLE' })
-  t.ok(
-    await (await openTerminalKeys(store, systemRandom)).nextRequestKsn(),
-    'a restart reads the truth and goes on',
-  )
-})
+t.test(
+  'a store that cannot be written gives no key, and one that can again gives the next, without a restart',
+  async (t) => {
+    const store = memoryStore()
+    await loadInitialKey(store, 'acquirer', freshIk(), systemRandom)
+    const keys = await openTerminalKeys(store, systemRandom)
+    const used: string[] = []
+    /** Uses up what is reserved, then meets the store. */
+    const untilRefused = async (): Promise<unknown> => {
+      for (let i = 0; i < 9; i++) {
+        try {
+          used.push(toHex(await keys.nextRequestKsn()))
+        } catch (error) {
+          return error
+        }
+      }
+      return undefined
+    }
+    for (const fault of ['before', 'after'] as const) {
+      t.equal(await untilRefused(), undefined)
+      store.fail = fault
+      t.match(await untilRefused(), { code: 'KEY_UNAVAILABLE', cause: { message: 'disk full' } })
+      store.fail = undefined
+    }
+    t.equal(await untilRefused(), undefined)
+    t.equal(
+      new Set(used).size,
+      used.length,
+      'no serial number twice, whether the failed write was done or not',
+    )
+    const behind = (await store.read('acquirer'))!.secret
+    t.equal(await untilRefused(), undefined)
+    store.put('acquirer', behind)
+    store.fail = 'before'
+    t.match(
+      await untilRefused(),
+      { cause: { code: 'KEY_STORE_ROLLED_BACK' } },
+      'an older record under its feet',
+    )
+    store.fail = undefined
+    t.match(await untilRefused(), { cause: { code: 'KEY_STORE_ROLLED_BACK' } }, 'and it stays refused')
+  },
+)
+
+t.test(
+  'a TDES key set: what it encrypts and authenticates, a host with the base key reads and checks',
+  async (t) => {
+    const bdk = fromHex('0123456789ABCDEFFEDCBA9876543210')
+    const id = fromHex('FFFF9876543210E00000')
+    const pan = ascii.encode('4012345678909')
+    for (const profile of [
+      { scheme: 'tdes', pinBlock: 0, mac: 'retail' },
+      { scheme: 'tdes', pinBlock: 3, mac: 'cmac' },
+    ] as const) {
+      const store = memoryStore()
+      const key = tdes.deriveTdesInitialKey(bdk, id)
+      await loadInitialKey(store, 'acquirer', { scheme: 'tdes', ikid: id, key }, systemRandom)
+      t.same(key, new Uint8Array(16), 'erased')
+      await t.rejects(
+        openTerminalKeys(store, systemRandom, 'acquirer', { scheme: 'aes', pinBlock: 4, mac: 'cmac' }),
+        { code: 'KEY_UNAVAILABLE' },
+        'a document that names the other scheme',
+      )
+      const keys = await openTerminalKeys(store, systemRandom, 'acquirer', profile)
+      t.match(keys, { ikid: 'FFFF9876543210E00000', scheme: 'tdes' })
+      const hostKey = (ksn: Uint8Array, usage: tdes.TdesKeyUsage) =>
+        tdes.deriveTdesWorkingKey(
+          tdes.deriveTdesTransactionKey(tdes.deriveTdesInitialKey(bdk, ksn), ksn),
+          usage,
+        )
+      const block = await keys.encryptPin(ascii.encode('1234'), pan)
+      t.equal(toHex(block.ksn), 'FFFF9876543210E00001')
+      const clear = decryptEcb('tdes', hostKey(block.ksn, 'pin'), block.bytes)
+      t.equal(
+        ascii.decode((profile.pinBlock === 0 ? pin.decodeFormat0 : pin.decodeFormat3)(clear, pan)),
+        '1234',
+      )
+      if (profile.pinBlock === 0) t.equal(toHex(block.bytes), '1B9C1845EB993A7A', 'as X9.24-1 has it')
+      const track = fromHex('4012345678909D987F')
+      const card = await keys.encryptCardData(track)
+      const data = decryptCbc('tdes', hostKey(card.ksn, 'dataRequest'), new Uint8Array(8), card.bytes)
+      t.same(unpadMethod2(data), track)
+      const message = ascii.encode('4012345678909D987')
+      const ksn = await keys.nextRequestKsn()
+      const mac = (usage: tdes.TdesKeyUsage) =>
+        profile.mac === 'retail'
+          ? retailMac(hostKey(ksn, usage), message, 1)
+          : cmac('tdes', hostKey(ksn, usage), message)
+      t.same(await keys.macRequest(ksn, message), mac('macRequest'))
+      t.equal(await keys.verifyResponse(ksn, message, mac('macResponse')), true)
+      t.equal(await keys.verifyResponse(ksn, message, mac('macRequest')), false)
+      keys.close()
+    }
+  },
+)
+
+t.test(
+  'TDES registers give the keys that a host derives, over skipped counters and a restart, to the last',
+  async (t) => {
+    const id = fromHex('FFFF9876543210E00000')
+    const ik = tdes.deriveTdesInitialKey(fromHex('0123456789ABCDEFFEDCBA9876543210'), id)
+    let state = registers.loadRegisters(ik.slice(), id, 'tdes')
+    let counter = 1
+    for (let i = 0; i < 2100; i++) {
+      if (i % 500 === 0) state = registers.decodeRegisters(registers.encodeRegisters(state))
+      const { ksn, key } = registers.takeTransactionKey(state)
+      if (toHex(ksn) !== toHex(tdes.makeTdesKsn(id, counter))) t.fail(`ksn ${toHex(ksn)}`)
+      if (toHex(key) !== toHex(tdes.deriveTdesTransactionKey(ik, ksn))) t.fail(`key of ${toHex(ksn)}`)
+      counter = tdes.nextTdesCounter(counter)
+    }
+    state.counter = tdes.LAST_TDES_COUNTER
+    const last = tdes.makeTdesKsn(id, tdes.LAST_TDES_COUNTER)
+    state.keys[11] = tdes.deriveTdesTransactionKey(ik, last)
+    t.same(registers.takeTransactionKey(state).ksn, last)
+    t.throws(() => registers.takeTransactionKey(state), { code: 'KSN_EXHAUSTED' })
+    t.throws(() => tdes.splitTdesKsn(fromHex('FFFF9876543210E007FF')), { code: 'DUKPT_INVALID' })
+    t.throws(() => registers.loadRegisters(ik.slice(), id, 'aes'), { code: 'DUKPT_INVALID' })
+  },
+)
+
+t.test(
+  'a key set of a later release is used and written back whole; of the first release it is read',
+  async (t) => {
+    const store = memoryStore()
+    await loadInitialKey(store, 'acquirer', freshIk(), systemRandom)
+    const now = (await store.read('acquirer'))!.secret
+    store.put('acquirer', concat(now, fromHex('7F0003ABCDEF'), fromHex('FE0000')))
+    const older = await openTerminalKeys(store, systemRandom)
+    t.equal(toHex(await older.nextRequestKsn()), `${toHex(IKID)}00000001`)
+    const written = decodeRecord((await store.read('acquirer'))!.secret)
+    t.same(written.others, [
+      { tag: 0x7f, value: fromHex('ABCDEF') },
+      { tag: 0xfe, value: new Uint8Array(0) },
+    ])
+    t.equal(written.registers.counter, 9)
+    // Back on the later release: it finds its own field and the counter where this one left it.
+    const later = await openTerminalKeys(store, systemRandom)
+    t.equal(dukpt.splitKsn(await later.nextRequestKsn()).counter, 9)
+    const other = { ikid: fromHex('AAAAAAAAAAAAAAAA'), key: new Uint8Array(16).fill(3) }
+    await loadInitialKey(store, 'acquirer', other, systemRandom)
+    t.equal(
+      decodeRecord((await store.read('acquirer'))!.secret).others.length,
+      2,
+      'a new initial key keeps it too',
+    )
+    await t.rejects(loadInitialKey(store, 'acquirer', freshIk(), systemRandom), {
+      code: 'KEY_ALREADY_LOADED',
+    })
+
+    const beside = concat(
+      new Uint8Array(32).fill(5),
+      registers.encodeRegisters(registers.loadRegisters(freshIk().key, IKID)),
+    )
+    store.put('acquirer', beside)
+    const first = await openTerminalKeys(store, systemRandom)
+    t.equal(toHex(await first.nextRequestKsn()), `${toHex(IKID)}00000001`)
+    t.equal(await first.cardToken(IKID), toHex(hmacSha256(new Uint8Array(32).fill(5), IKID)))
+    now[3] = 3
+    t.throws(() => decodeRecord(now), { code: 'KEY_STORE_REFUSED' })
+    now[3] = 2
+    for (const cut of [4, 5, 20, 60])
+      t.throws(() => decodeRecord(now.subarray(0, cut)), { code: 'KEY_STORE_DAMAGED' })
+  },
+)
 
 t.test('an initial key is loaded once; a new one keeps the token key; two sets do not meet', async (t) => {
   const store = memoryStore()

@@ -1,0 +1,43 @@
+// The two DUKPTs as one shape: what the registers need to know of AES (ANSI X9.24-3:2017) and of TDES (X9.24-1:2009).
+import * as aes from './aes-dukpt.js'
+import * as tdes from './tdes-dukpt.js'
+
+/** Which DUKPT a key set runs. */
+export type DukptSchemeName = 'aes' | 'tdes'
+
+/** How a terminal walks the tree of derivation keys; register `i` holds the key of the counter that ends in bit `i`. */
+export interface DukptScheme {
+  readonly name: DukptSchemeName
+  /** Length of what names the initial key: IKID, or the initial KSN with its counter at zero. */
+  readonly idBytes: number
+  readonly keyLengths: readonly number[]
+  readonly registers: number
+  isUsable(counter: number): boolean
+  /** @throws PosternError `KSN_EXHAUSTED` */
+  next(counter: number): number
+  step(parent: Uint8Array, id: Uint8Array, counter: number): Uint8Array
+  ksn(id: Uint8Array, counter: number): Uint8Array
+}
+
+export const DUKPT_SCHEMES: Readonly<Record<DukptSchemeName, DukptScheme>> = {
+  aes: {
+    name: 'aes',
+    idBytes: aes.IKID_BYTES,
+    keyLengths: [16, 24, 32],
+    registers: 32,
+    isUsable: aes.isUsableCounter,
+    next: aes.nextCounter,
+    step: aes.deriveStep,
+    ksn: aes.makeKsn,
+  },
+  tdes: {
+    name: 'tdes',
+    idBytes: tdes.TDES_KSN_BYTES,
+    keyLengths: [16],
+    registers: 21,
+    isUsable: tdes.isUsableTdesCounter,
+    next: tdes.nextTdesCounter,
+    step: tdes.deriveTdesStep,
+    ksn: tdes.makeTdesKsn,
+  },
+}
