@@ -6,10 +6,9 @@ import { tdesKeyVariant } from '../../scripts/key-room/key-variant.js'
 import { ISO8583_KINDS } from './host-iso8583.js'
 import { KEY_KINDS } from './host-keys.js'
 import { TLV_KINDS } from './host-tlv.js'
+import { TR31_KINDS } from './host-tr31.js'
 import { ISSUER_KINDS } from './issuer.js'
 import { expectResult, type Handler, type Kind, type Vector } from './vectors.js'
-
-const MONEY = 'the money issue (runtime/secure/keys)'
 
 /** A handler for `{inputs} → {expected: {result}}` of hex. */
 function hexResult(act: (inputs: Vector) => Uint8Array): Handler {
@@ -120,7 +119,7 @@ export const HOST_KINDS: readonly Kind[] = [
   ...PSEC,
   ...KEY_KINDS,
   ...TLV_KINDS,
-  { kind: 'tr31.*', servedBy: MONEY },
+  ...TR31_KINDS,
   ...ISO8583_KINDS,
   ...PYEMV_TOOLS,
   ...ISSUER_KINDS,
