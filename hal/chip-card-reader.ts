@@ -22,6 +22,12 @@ export interface ChipCardSession {
   /** Answer to reset, 2 to 33 bytes. */
   readonly atr: Uint8Array
   readonly protocol: 'T=0' | 'T=1'
+  /**
+   * `tpdu` for a reader that maps nothing: with T=0, `transmit` then carries a command header of five bytes or a piece of
+   * the command's data and resolves with what the card sent back, procedure bytes first (ISO/IEC 7816-3, 10.3.3). Left out
+   * where `transmit` carries APDUs, as PC/SC does.
+   */
+  readonly level?: 'tpdu'
   /** Bound on one command; default 30 s. A card that asks for more time (WTX, NULL) is within it. */
   transmit(
     command: Uint8Array,

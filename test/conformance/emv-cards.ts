@@ -20,10 +20,10 @@ export interface RecordedCard {
 }
 
 /** Plays exchanges one by one. A command that isn't the next one is answered with 6F00 and noted. */
-export function recordedCard(exchanges: readonly Exchange[], protocol: 'T=0' | 'T=1' = 'T=0'): RecordedCard {
+export function recordedCard(exchanges: readonly Exchange[], level?: 'tpdu'): RecordedCard {
   let at = 0
   const unexpected: string[] = []
-  const session = sessionOf(protocol, (command) => {
+  const session = sessionOf('T=0', (command) => {
     const next = exchanges[at]
     const got = toHex(command)
     if (!next || (next.c !== null && next.c !== got)) {
@@ -33,7 +33,11 @@ export function recordedCard(exchanges: readonly Exchange[], protocol: 'T=0' | '
     at++
     return next.r
   })
-  return { channel: cardChannel(session), unexpected, left: () => exchanges.length - at }
+  return {
+    channel: cardChannel(level ? { ...session, level } : session),
+    unexpected,
+    left: () => exchanges.length - at,
+  }
 }
 
 /** A session over a function from command to hex answer. */

@@ -40,6 +40,11 @@ export function skipped(reason: string): Verdict {
   return { kind: 'skipped', reason }
 }
 
+/** A vector of a kind that is served, in a variant that is not: a named skip. */
+export function unknownVariant(what: string, value: unknown): Verdict {
+  return skipped(`${what} ${JSON.stringify(value)}: a variant that the runner does not know`)
+}
+
 /** Passes if both are deeply equal. */
 export function check(expected: unknown, got: unknown): Verdict {
   return isDeepStrictEqual(expected, got) ? passed : { kind: 'failed', expected, got }

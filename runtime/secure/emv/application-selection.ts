@@ -57,15 +57,10 @@ export async function buildCandidateList(
   }
 }
 
-/** Highest first: 1 to 15, then those without; the card's order among equals (12.4, step 4). */
+/** Highest first: 1 to 15, then those without (table 13); among equals the card's order, as 12.4, step 4 allows. */
 export function sortByPriority(candidates: readonly Candidate[]): Candidate[] {
   const rank = (candidate: Candidate) => (candidate.priority === 0 ? 16 : candidate.priority)
   return [...candidates].sort((a, b) => rank(a) - rank(b))
-}
-
-/** True where the cardholder has a say: more than one candidate, or the only one asks for confirmation (12.4). */
-export function cardholderSelectionRequired(candidates: readonly Candidate[]): boolean {
-  return candidates.length > 1 || (candidates[0]?.confirmationRequired ?? false)
 }
 
 /** Book 1, 12.3.2: no PSE, a blocked one or one that breaks the rules leaves the list empty. */
@@ -117,17 +112,17 @@ async function byListOfAids(card: CardChannel, terminal: SelectionTerminal): Pro
       if (answer.kind === 'end') return answer
       if (answer.sw === SW.NOT_SUPPORTED && occurrence === 0)
         return ends('blocked', 'card blocked, or SELECT not supported')
-      const sw1 = answer.sw >> 8
-      // Step 3: found (9000) or found with a warning such as 6283 blocked (62xx, 63xx); anything else ends this AID.
-      if (answer.sw !== SW.OK && sw1 !== 0x62 && sw1 !== 0x63) break
+      // Step 3: found (9000), or found and blocked (6283); anything else ends this AID, after SELECT NEXT too.
+      if (answer.sw !== SW.OK && answer.sw !== SW.BLOCKED) break
       const fci = tryParseTemplate(answer.data, TAG.FCI)
       const dfName = findTlv(fci?.children, TAG.DF_NAME)?.value
       const proprietary = findTlv(fci?.children, TAG.FCI_PROPRIETARY)?.children
-      if (!dfName) break
+      // Step 3: mandatory data (table 10) are missing. The label is mandatory too, and its absence forgiven (12.2.4).
+      if (!dfName || !proprietary) break
       if (answer.sw === SW.BLOCKED) blocked = true
       if (answer.sw === SW.OK)
         addCandidate(candidates, terminal, dfName, proprietary, codeTableOf(proprietary), application)
-      // Step 4: only a name longer than the AID can have a next occurrence.
+      // Steps 4 and 6: only a name longer than the AID, where that is allowed, can have a next occurrence.
       if (!application.partialSelection || dfName.length === application.aid.length) break
     }
   }

@@ -3,11 +3,10 @@ import { TAG } from '../../../hal/base/tags.js'
 import { languages } from './application-name.js'
 import {
   buildCandidateList,
-  type Candidate,
-  cardholderSelectionRequired,
   type SelectedApplication,
   selectApplication,
 } from './application-selection.js'
+import { type CandidateServices, cardholderSelectionRequired, chooseCandidate } from './candidate-choice.js'
 import { type CardEnd, ends, isEnd } from './card-end.js'
 import type { ApplicationConfiguration, EmvConfiguration } from './configuration.js'
 import { initiateApplicationProcessing } from './initiate-application.js'
@@ -15,11 +14,8 @@ import { setApplicationData, type TransactionRequest } from './terminal-data.js'
 import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
 
-/** The cardholder's say in which application pays. */
-export interface SelectionServices {
-  /** Index of the cardholder's choice among the names, undefined on cancel. */
-  chooseApplication(names: readonly string[]): Promise<number | undefined>
-  confirmApplication(name: string): Promise<boolean>
+/** The cardholder's say in which application pays, and in which language. */
+export interface SelectionServices extends CandidateServices {
   preferLanguages(codes: readonly string[]): void
 }
 
@@ -40,10 +36,12 @@ export async function selectAndInitiate(
   services.preferLanguages(languages(list.languagePreference))
   let candidates = list.candidates
   let blocked = false
+  let choiceFellOut = false
   // Each round removes a candidate, so that this ends with the list.
   while (candidates.length > 0) {
-    const candidate = await chooseCandidate(candidates, services)
+    const candidate = await chooseCandidate(candidates, services, choiceFellOut)
     if (isEnd(candidate)) return candidate
+    choiceFellOut ||= cardholderSelectionRequired(candidates)
     candidates = candidates.filter((other) => other !== candidate)
     const selected = await selectApplication(card, candidate, additionalCapabilities)
     if (isEnd(selected)) return selected
@@ -61,22 +59,6 @@ export async function selectAndInitiate(
   }
   // NOTE: Book 1, 12.4 leaves the words to us; a blocked application is told apart, as no stripe may stand in for it.
   return ends(blocked ? 'blocked' : 'notAccepted', 'no candidate is left')
-}
-
-/** Book 1, 12.4: the only one by itself unless it asks for confirmation; otherwise the cardholder chooses. */
-async function chooseCandidate(
-  candidates: readonly Candidate[],
-  services: SelectionServices,
-): Promise<Candidate | CardEnd> {
-  if (!cardholderSelectionRequired(candidates)) return candidates[0]!
-  if (candidates.length === 1) {
-    const only = candidates[0]!
-    return (await services.confirmApplication(only.name))
-      ? only
-      : ends('cancelled', 'application not confirmed')
-  }
-  const index = await services.chooseApplication(candidates.map((candidate) => candidate.name))
-  return (index === undefined ? undefined : candidates[index]) ?? ends('cancelled', 'no application chosen')
 }
 
 /** A clean store with the FCI's data objects. NOTE: of objects that stand twice in an FCI the first counts. */

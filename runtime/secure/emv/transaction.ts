@@ -1,4 +1,4 @@
-// The contact transaction as Book 3's flow chart has it (EMV Book 3 v4.4, section 8 and figure 7): one step a line.
+// The contact transaction as Book 3's flow chart has it (EMV Book 3 v4.4, section 8.2, figure 6): one step a line.
 import { erase } from '../../../hal/base/bytes.js'
 import type { Random } from '../../../hal/base/clock.js'
 import { TAG } from '../../../hal/base/tags.js'

@@ -1,7 +1,8 @@
-// One command, one answer (EMV Book 1 v4.4, 9.3 and annex A; ISO/IEC 7816-3): 61xx, 6Cxx, warnings, and a bound on it all.
+// One command, one answer (EMV Contact Interface Specification v1.0, 9.3 and annex A; until v4.3 Book 1): 61xx, 6Cxx, warnings, and a bound on it all.
 import { concat, erase } from '../../../hal/base/bytes.js'
 import type { ChipCardSession } from '../../../hal/chip-card-reader.js'
 import { type CardEnd, cardError, ends } from './card-end.js'
+import { transmitApdu } from './t0-tpdu.js'
 
 /** The card's answer once the transport's own status words have been dealt with. */
 export interface Answer {
@@ -36,7 +37,11 @@ export function cardChannel(
 
   async function once(command: Uint8Array): Promise<Answer | CardEnd> {
     if (++exchanges > MAX_EXCHANGES) return cardError('more commands than any transaction needs')
-    const outcome = await session.transmit(command, options.signal ? { signal: options.signal } : {})
+    const signal = options.signal ? { signal: options.signal } : {}
+    const outcome =
+      session.level === 'tpdu' && session.protocol === 'T=0'
+        ? await transmitApdu(session, command, signal)
+        : await session.transmit(command, signal)
     switch (outcome.kind) {
       case 'removed':
         return ends('removed', 'card left the slot')
@@ -80,12 +85,12 @@ export function cardChannel(
           next = getResponse(sw2)
         } else if (
           session.protocol === 'T=0' &&
-          (sw1 === 0x62 || sw1 === 0x63) &&
+          isWarning(answer.sw) &&
           warning === undefined &&
           chained === 0 &&
           isCase4(command)
         ) {
-          // Book 1, table 37: after a warning the answer's data still wait to be fetched.
+          // Annex A7: after a warning the answer's data still wait to be fetched.
           warning = answer.sw
           next = getResponse(0)
         } else {
@@ -106,6 +111,12 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
 }
 
 const getResponse = (length: number) => Uint8Array.of(0x00, 0xc0, 0x00, 0x00, length)
+
+/** 62xx, 63xx, and 9xxx other than 9000 (9.3.1.1.4). */
+function isWarning(sw: number): boolean {
+  const sw1 = sw >> 8
+  return sw1 === 0x62 || sw1 === 0x63 || (sw1 >= 0x90 && sw !== 0x9000)
+}
 
 /** Data and an expected answer (ISO/IEC 7816-3, 12.1). */
 function isCase4(command: Uint8Array): boolean {

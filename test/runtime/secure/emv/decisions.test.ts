@@ -139,9 +139,9 @@ t.test('velocity: limits are exceeded, not reached; what cannot be told sets bot
     { bits: '0000000000' },
     'one limit is no limit',
   )
-  t.match(await risk({ card: LIMITS, steps: [COUNTER('36', '9F3601 05 9000')] }), {
-    end: { reason: 'cardError' },
-  })
+  t.match(await run('9F360108 9000', '9F13020005 9000'), { bits: '0000004000' }, 'one byte is a number too')
+  for (const none of ['9F3600 9000', '9F36050000000008 9000'])
+    t.match(await risk({ card: LIMITS, steps: [COUNTER('36', none)] }), { end: { reason: 'cardError' } })
   t.match(await risk({ card: LIMITS, steps: [COUNTER('36', '9F36 9000')] }), { end: { reason: 'cardError' } })
   t.match(await risk({ card: LIMITS, steps: [['GET DATA 9F36', '80 CA 9F 36 00', { kind: 'removed' }]] }), {
     end: { reason: 'removed' },

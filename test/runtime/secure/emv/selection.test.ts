@@ -5,9 +5,13 @@ import { TAG } from '../../../../hal/base/tags.js'
 import { displayName, languages } from '../../../../runtime/secure/emv/application-name.js'
 import {
   buildCandidateList,
-  cardholderSelectionRequired,
+  type Candidate,
   selectApplication,
 } from '../../../../runtime/secure/emv/application-selection.js'
+import {
+  cardholderSelectionRequired,
+  chooseCandidate,
+} from '../../../../runtime/secure/emv/candidate-choice.js'
 import { initiateApplicationProcessing } from '../../../../runtime/secure/emv/initiate-application.js'
 import {
   parseAfl,
@@ -66,6 +70,58 @@ t.test('no PSE: list of AIDs, SELECT NEXT while a partial name matches', async (
   ])
   t.same(aids(await buildCandidateList(card.channel, terminal)), ['A0000000043060', 'A0000000041010'])
   card.done()
+})
+
+t.test(
+  'list of AIDs: another warning than 6283, or an FCI without its template, ends that AID',
+  async (t) => {
+    const partial = fci('A0000000041010').slice(0, -4)
+    for (const answer of [
+      `${partial}6285`,
+      `${partial}6300`,
+      `${tlv('6F', tlv('84', 'A0000000041010'))}9000`,
+    ]) {
+      const card = scriptedCard([
+        ['SELECT PSE', SELECT_PSE, '6A82'],
+        ['exact AID', '00 A4 04 00 07 A0 00 00 00 03 10 10 00', '6A82'],
+        ['partial AID', '00 A4 04 00 05 A0 00 00 00 04 00', answer],
+      ])
+      t.match(await buildCandidateList(card.channel, terminal), { reason: 'notAccepted' })
+      card.done()
+    }
+    const padded = scriptedCard([
+      ['SELECT PSE', SELECT_PSE, '6A82'],
+      [
+        'exact AID',
+        '00 A4 04 00 07 A0 00 00 00 03 10 10 00',
+        '6F1584 07A0000000031010 A5 0A 00 50 04 56495341 00 00 00 9000',
+      ],
+      ['partial AID', '00 A4 04 00 05 A0 00 00 00 04 00', '6A82'],
+    ])
+    t.same(
+      aids(await buildCandidateList(padded.channel, terminal)),
+      ['A0000000031010'],
+      'padding is accepted',
+    )
+  },
+)
+
+t.test('once the cardholder has chosen, nothing is selected without asking', async (t) => {
+  const candidate = (name: string, confirmationRequired = false) =>
+    ({ name, confirmationRequired }) as Candidate
+  const [one, two] = [candidate('one'), candidate('two')]
+  const services = (answer: number | undefined, confirmed: boolean) => ({
+    chooseApplication: async () => answer,
+    confirmApplication: async () => confirmed,
+  })
+  t.equal(await chooseCandidate([one], services(undefined, false), false), one, 'the only one by itself')
+  t.equal(await chooseCandidate([one, two], services(1, false), false), two)
+  t.match(await chooseCandidate([one, two], services(2, false), false), { reason: 'cancelled' })
+  t.match(await chooseCandidate([one, two], services(undefined, false), false), { reason: 'cancelled' })
+  t.match(await chooseCandidate([one], services(undefined, false), true), { reason: 'cancelled' })
+  t.equal(await chooseCandidate([one], services(undefined, true), true), one)
+  t.match(await chooseCandidate([candidate('x', true)], services(0, false), false), { reason: 'cancelled' })
+  t.match(await chooseCandidate([], services(0, true), false), { reason: 'notAccepted' })
 })
 
 t.test('a card that answers SELECT NEXT for ever, and a directory without end, are left', async (t) => {
@@ -227,6 +283,22 @@ t.test('signed records: SFI 1 to 10 without the template, 11 to 30 whole', async
   const unusable = scriptedCard([['SFI 12', '00 B2 01 64 00', 'C0FFEE 9000']])
   const signed = await readRecords(unusable.channel, hex('60010101'))
   t.equal('odaRecords' in signed && signed.odaRecords, undefined)
+  const more = scriptedCard([
+    ['SFI 1, padded', '00 B2 01 0C 00', '00 7003 9C0101 00 9000'],
+    ['SFI 11, more behind the template', '00 B2 01 5C 00', '7000 DF0101AA 9000'],
+  ])
+  const whole = await readRecords(more.channel, hex('0801010158010101'))
+  t.equal(
+    'odaRecords' in whole && toHex(whole.odaRecords ?? new Uint8Array()),
+    '9C0101007000DF0101AA',
+    'everything but tag and length is signed',
+  )
+  t.match(whole, { objects: [{ tag: 0x9c }, { tag: 0xdf01 }] })
+  const half = async (sfi: string, p2: string, record: string) =>
+    readRecords(scriptedCard([['record', `00 B2 01 ${p2} 00`, record]]).channel, hex(`${sfi}010100`))
+  t.match(await half('58', '5C', '7005 9C01 9000'), { reason: 'cardError' }, 'a template that does not parse')
+  t.match(await half('08', '0C', '7000 DF0101AA 9000'), { reason: 'cardError' }, 'SFI 1: nothing behind it')
+  t.match(await half('08', '0C', '7700 9000'), { reason: 'cardError' })
 })
 
 const RECORD = tlv(
