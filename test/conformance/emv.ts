@@ -9,7 +9,7 @@ import {
 } from '../../runtime/secure/emv/application-selection.js'
 import { checkAtr } from '../../runtime/secure/emv/atr.js'
 import { cardholderSelectionRequired, chooseCandidate } from '../../runtime/secure/emv/candidate-choice.js'
-import { isEnd } from '../../runtime/secure/emv/card-end.js'
+import { type CardEnd, isEnd } from '../../runtime/secure/emv/card-end.js'
 import { getData, readRecord, select } from '../../runtime/secure/emv/commands.js'
 import { parseCvmList } from '../../runtime/secure/emv/cvm-list.js'
 import { isCertificateExpired, isExpired, isNotYetEffective } from '../../runtime/secure/emv/dates.js'
@@ -92,10 +92,10 @@ function sameButForTies(a: CandidateView, b: CandidateView): boolean {
   return priorities(a) === priorities(b) && JSON.stringify(sorted(a)) === JSON.stringify(sorted(b))
 }
 
-const OUTCOME_OF_END: Readonly<Record<string, string>> = {
-  blocked: 'CARD_BLOCKED',
-  notAccepted: 'NOT_ACCEPTED',
-  cardError: 'CARD_ERROR',
+/** The recorder's word for an end. A card whose applications are all blocked is for it one without any in common. */
+function outcomeOf({ reason, rule }: CardEnd): string {
+  if (reason === 'blocked') return rule.startsWith('every application') ? 'NOT_ACCEPTED' : 'CARD_BLOCKED'
+  return reason === 'notAccepted' ? 'NOT_ACCEPTED' : 'CARD_ERROR'
 }
 
 const candidateList: Handler = async (vector, file) => {
@@ -106,7 +106,7 @@ const candidateList: Handler = async (vector, file) => {
     additionalCapabilities: ALL_CODE_TABLES,
   })
   const got = isEnd(list)
-    ? { outcome: OUTCOME_OF_END[list.reason], candidates: [] }
+    ? { outcome: outcomeOf(list), candidates: [] }
     : { outcome: 'OK', candidates: candidateView(list.candidates) }
   const expected = {
     outcome: vector.expect.outcome,
@@ -157,7 +157,7 @@ const finalSelect: Handler = async (vector) => {
   const after = before.filter((other) => other !== candidate)
   const selected = await selectApplication(card.channel, candidate, ALL_CODE_TABLES)
   const outcome = isEnd(selected)
-    ? OUTCOME_OF_END[selected.reason]
+    ? outcomeOf(selected)
     : selected.kind === 'selected'
       ? 'OK'
       : after.length === 0
@@ -333,7 +333,7 @@ const risk: Handler = async (vector) => {
       forceOnline: false,
     },
   )
-  const outcome = end ? OUTCOME_OF_END[end.reason] : 'OK'
+  const outcome = end ? outcomeOf(end) : 'OK'
   if (end || vector.expect.outcome !== 'OK')
     return check([vector.expect.outcome, []], [outcome, card.unexpected])
   const { tvr, tsi, icc } = vector.expect

@@ -1,11 +1,7 @@
 // Final selection: the cardholder's choice, SELECT, GET PROCESSING OPTIONS, and the next candidate where one won't do (EMV Book 1 v4.4, 12.4; Book 3, 10.1).
 import { TAG } from '../../../hal/base/tags.js'
 import { languages } from './application-name.js'
-import {
-  buildCandidateList,
-  type SelectedApplication,
-  selectApplication,
-} from './application-selection.js'
+import { buildCandidateList, type SelectedApplication, selectApplication } from './application-selection.js'
 import { type CandidateServices, cardholderSelectionRequired, chooseCandidate } from './candidate-choice.js'
 import { type CardEnd, ends, isEnd } from './card-end.js'
 import type { ApplicationConfiguration, EmvConfiguration } from './configuration.js'
