@@ -288,6 +288,13 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(hash.digest())
 }
 
+/** SHA-512, 64 bytes (FIPS 180-4). */
+export function sha512(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha512')
+  for (const part of parts) hash.update(part)
+  return new Uint8Array(hash.digest())
+}
+
 /** HMAC-SHA-256, 32 bytes (FIPS 198-1). */
 export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
   const hmac = createHmac('sha256', key)

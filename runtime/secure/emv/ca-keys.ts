@@ -1,21 +1,32 @@
-// Certification authority public keys: which one, its checksum, its end (EMV Book 2 v4.4, 5.2, 10.2 and table 23).
+// Certification authority public keys, RSA and ECC: which one, its checksum, its end (EMV Book 2 v4.4, 5.2, 11.2 and 12.2, tables 29 to 31).
 import { equalBytes } from '../../../hal/base/bytes.js'
 import { dateNumber } from './dates.js'
+import type { EcKey } from './ec-sdsa.js'
+import type { RsaKey } from './rsa-recovery.js'
 
-/** A scheme's public key; its checksum was verified when the configuration was read. */
-export interface CaKey {
+interface KeyName {
   /** Registered application provider identifier, 5 bytes: the AID's first. */
   readonly rid: Uint8Array
   readonly index: number
-  /** Up to 248 bytes. */
-  readonly modulus: Uint8Array
-  readonly exponent: Uint8Array
   /** YYMMDD. */
   readonly expires: Uint8Array | undefined
 }
 
-/** What the key's SHA-1 covers (Book 2, table 23). */
-export function caKeyChecksum(key: Pick<CaKey, 'rid' | 'index' | 'modulus' | 'exponent'>): Uint8Array[] {
+/** A scheme's RSA key, up to 248 bytes; its checksum was verified when the configuration was read (table 30). */
+export interface RsaCaKey extends KeyName, RsaKey {}
+
+/** A scheme's ECC key; its self-signed certificate was verified when the configuration was read (table 29). */
+export interface EccCaKey extends KeyName, EcKey {}
+
+/** Within a RID an index names one key, of whatever algorithm (11.2.2). */
+export type CaKey = RsaCaKey | EccCaKey
+
+export function isEccKey(key: CaKey): key is EccCaKey {
+  return 'suite' in key
+}
+
+/** What an RSA key's SHA-1 covers (table 30). */
+export function caKeyChecksum(key: Pick<RsaCaKey, 'rid' | 'index' | 'modulus' | 'exponent'>): Uint8Array[] {
   return [key.rid, Uint8Array.of(key.index), key.modulus, key.exponent]
 }
 

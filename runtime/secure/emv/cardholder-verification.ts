@@ -15,12 +15,13 @@ import {
   type CvmRule,
   parseCvmList,
 } from './cvm-list.js'
+import { EccEncipherment } from './ecc-encipherment.js'
 import { verifyOfflinePin } from './offline-pin.js'
+import type { PinKey } from './pin-encipherment-key.js'
 import { TRANSACTION_TYPE } from './processing-restrictions.js'
-import type { RsaKey } from './rsa-recovery.js'
 import { fromUint, panDigits, type TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
-import { AIP, hasBit } from './verification-results.js'
+import { AIP, CAPABILITY, hasBit } from './verification-results.js'
 
 /** The people and keys that cardholder verification needs. */
 export interface CvmServices {
@@ -34,8 +35,8 @@ export interface CvmServices {
   encryptPin(pin: Uint8Array, pan: Uint8Array): Promise<DukptCiphertext>
   random: Random
   bypassAllowed: boolean
-  /** The key for an enciphered offline PIN (Book 2, 7.1), or undefined where it cannot be had. */
-  pinEnciphermentKey(): RsaKey | undefined
+  /** The key for an enciphered offline PIN (Book 2, 7.1 and 13.1), or undefined where it cannot be had. */
+  pinEnciphermentKey(): PinKey | undefined
 }
 
 /** How the cardholder was verified, for receipt and authorisation. */
@@ -76,6 +77,22 @@ export async function cardholderVerification(
     return nothing
   }
   data.performed('cvmPerformed')
+  let key: PinKey | undefined
+  // Rules share one key: ECC session keys are derived once a transaction (Book 2, 13.2 step 3).
+  const pinEnciphermentKey = () => (key ??= services.pinEnciphermentKey())
+  try {
+    return await performRules(card, data, list, { ...services, pinEnciphermentKey })
+  } finally {
+    if (key instanceof EccEncipherment) key.erase()
+  }
+}
+
+async function performRules(
+  card: CardChannel,
+  data: TransactionData,
+  list: CvmList,
+  services: CvmServices,
+): Promise<CvmOutcome | CardEnd> {
   let bypassed = false
   let attempted: CvmRule | undefined
   for (const rule of list.rules) {
@@ -137,7 +154,12 @@ function setResults(data: TransactionData, code: number, condition: number, resu
 
 function isSupported(row: CvmRow, data: TransactionData): boolean {
   const capabilities = data.get(TAG.TERMINAL_CAPABILITIES)
-  return row.needs.every((bit) => hasBit(capabilities, bit))
+  // C3 has one code for RSA and ECC; the card's certificates say which it is (Book 2, 13).
+  return row.needs.every(
+    (bit) =>
+      hasBit(capabilities, bit) ||
+      (bit === CAPABILITY.encipheredPin && hasBit(capabilities, CAPABILITY.encipheredPinEcc)),
+  )
 }
 
 function isConditionSatisfied(
@@ -193,7 +215,7 @@ async function offlinePin(
   card: CardChannel,
   data: TransactionData,
   services: CvmServices,
-  key: RsaKey | undefined,
+  key: PinKey | undefined,
 ): Promise<Performed> {
   const result = await verifyOfflinePin(
     card,

@@ -75,6 +75,11 @@ export interface CertificateContext {
   readonly today: Uint8Array | undefined
 }
 
+/** True where the key is longer than the certificate had room for: its rest is in a data object of its own. */
+export function lacksRemainder(from: CertificateFields): boolean {
+  return from.modulusLength > from.leftmost.length
+}
+
 /** Step 12 (issuer) and 11 (ICC): leftmost digits and remainder make the modulus; undefined where they don't fit. */
 function assembleModulus(from: CertificateFields, remainder: Uint8Array | undefined): Uint8Array | undefined {
   const rest = remainder ?? new Uint8Array()

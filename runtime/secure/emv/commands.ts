@@ -56,9 +56,12 @@ export function getChallenge(): Uint8Array {
   return Uint8Array.of(0x00, 0x84, 0x00, 0x00, 0x00)
 }
 
-/** VERIFY with a PIN block (Book 3, 6.5.12): P2 80 in clear, 88 enciphered. */
-export function verifyPin(block: Uint8Array, enciphered: boolean): Uint8Array {
-  return withData(0x00, 0x20, 0x00, enciphered ? 0x88 : 0x80, block, false)
+/** Qualifier of the reference data (Book 3, table 24): a PIN in clear, enciphered with RSA or with ECC. */
+export const PIN_QUALIFIER = { plaintext: 0x80, rsa: 0x88, ecc: 0x8a } as const
+
+/** VERIFY with a PIN block (Book 3, 6.5.12). */
+export function verifyPin(block: Uint8Array, qualifier: keyof typeof PIN_QUALIFIER): Uint8Array {
+  return withData(0x00, 0x20, 0x00, PIN_QUALIFIER[qualifier], block, false)
 }
 
 /** INTERNAL AUTHENTICATE with the DDOL's data (Book 3, 6.5.9). */
@@ -71,11 +74,16 @@ export function externalAuthenticate(data: Uint8Array): Uint8Array {
   return withData(0x00, 0x82, 0x00, 0x00, data, false)
 }
 
-/** GENERATE AC's reference control parameter (Book 3, table 12): the cryptogram asked for; bit 5 asks for CDA. */
+/** GENERATE AC's reference control parameter (Book 3, table 12): the cryptogram asked for, and in bits 5-4 the signature. */
 export const CRYPTOGRAM = { AAC: 0x00, TC: 0x40, ARQC: 0x80 } as const
 export type CryptogramType = keyof typeof CRYPTOGRAM
+const SIGNATURE = { none: 0x00, CDA: 0x10, XDA: 0x08 } as const
 
 /** GENERATE AC with the CDOL's data (Book 3, 6.5.5). */
-export function generateAc(type: CryptogramType, cda: boolean, data: Uint8Array): Uint8Array {
-  return withData(0x80, 0xae, CRYPTOGRAM[type] | (cda ? 0x10 : 0x00), 0x00, data, true)
+export function generateAc(
+  type: CryptogramType,
+  signature: keyof typeof SIGNATURE,
+  data: Uint8Array,
+): Uint8Array {
+  return withData(0x80, 0xae, CRYPTOGRAM[type] | SIGNATURE[signature], 0x00, data, true)
 }

@@ -2,9 +2,10 @@
 import type { HostAnswer } from '../card-transaction.js'
 import { type CardEnd, isEnd } from './card-end.js'
 import type { CryptogramType } from './commands.js'
+import { xdaHasFailed } from './extended-data-authentication.js'
 import type { FirstResult } from './first-cryptogram.js'
 import { RESPONSE_CODE, setResponseCode } from './response-codes.js'
-import { secondCryptogram } from './second-cryptogram.js'
+import { isHonoured, secondCryptogram } from './second-cryptogram.js'
 import { actionWithoutIssuer } from './terminal-action-analysis.js'
 import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
@@ -31,11 +32,12 @@ export async function completeWithoutIssuer(
   first: FirstResult,
   decline: boolean,
 ): Promise<SecondResult | CardEnd> {
-  const wanted = decline ? 'AAC' : actionWithoutIssuer(data, first.application.tac)
+  // Book 4, 6.3.2.2.4: after a failed XDA nothing is approved without the issuer.
+  const wanted = decline || xdaHasFailed(data) ? 'AAC' : actionWithoutIssuer(data, first.application.tac)
   const code = wanted === 'TC' ? RESPONSE_CODE.unableOnlineApproved : RESPONSE_CODE.unableOnlineDeclined
   const second = await secondCryptogram(card, data, first, wanted, code)
   if (isEnd(second)) return second
-  const approved = second.type === 'TC' && !second.cdaFailed
+  const approved = isHonoured(second)
   if (!approved) setResponseCode(data, RESPONSE_CODE.unableOnlineDeclined)
   return {
     kind: 'second',

@@ -5,8 +5,10 @@ import { sha1 } from '../../../hal/base/ciphers.js'
 import { PosternError } from '../../../hal/base/errors.js'
 import { CURRENCIES, MAX_MINOR } from '../../../hal/base/money.js'
 import { checker } from '../../api/contract.js'
-import { type CaKey, caKeyChecksum } from './ca-keys.js'
+import { type CaKey, caKeyChecksum, type EccCaKey, type RsaCaKey } from './ca-keys.js'
+import { dateNumber } from './dates.js'
 import { parseDol } from './dol.js'
+import { readCaCertificate } from './ecc-certificates.js'
 import { type StripeConfiguration, StripeDocument, stripeConfiguration } from './stripe-configuration.js'
 
 const closed = { additionalProperties: false } as const
@@ -76,6 +78,8 @@ const Application = Type.Object(
     riskManagementData: Type.Optional(Hex(1, 8)),
     /** How a refund goes on after the card was read: `online` as any payment (default), or `endWithAac`. */
     refund: Type.Optional(Type.Enum(['online', 'endWithAac'])),
+    /** CDA with the ARQC and the final TC (1, the default), with the ARQC (2), with neither (3), with the TC (4). */
+    cdaMode: Type.Optional(Type.Integer({ minimum: 1, maximum: 4 })),
   },
   closed,
 )
@@ -85,10 +89,22 @@ const CaPublicKey = Type.Object(
     rid: Hex(5),
     index: Hex(1),
     modulus: Hex(64, 248),
-    /** Book 2, 11.1 allows these two. */
+    /** Book 2, B2.1 allows these two. */
     exponent: Type.String({ pattern: '^(03|010001)$' }),
-    /** SHA-1 over RID, index, modulus, exponent (Book 2, table 23): a key without the right one is refused. */
+    /** SHA-1 over RID, index, modulus, exponent (Book 2, table 30): a key without the right one is refused. */
     sha1: Hex(20),
+    /** YYMMDD; absent: no end. */
+    expires: Type.Optional(Type.String({ pattern: '^[0-9]{6}$' })),
+  },
+  closed,
+)
+
+const EccCaPublicKey = Type.Object(
+  {
+    rid: Hex(5),
+    index: Hex(1),
+    /** Self-signed (Book 2, table 29): RID, index, algorithm suite, x-coordinate, EC-SDSA signature over all of them. */
+    certificate: Hex(105, 205),
     /** YYMMDD; absent: no end. */
     expires: Type.Optional(Type.String({ pattern: '^[0-9]{6}$' })),
   },
@@ -104,6 +120,8 @@ export const EmvDocument = Type.Object(
     applications: Type.Array(Application, { minItems: 1, maxItems: 64 }),
     caKeys: Type.Array(CaPublicKey, { maxItems: 200 }),
     stripe: Type.Optional(StripeDocument),
+    /** For XDA and PINs enciphered with ECC; an index is never both here and above (Book 2, 11.2.2). */
+    eccCaKeys: Type.Optional(Type.Array(EccCaPublicKey, { maxItems: 200 })),
     /** Issuer certificate revocation list (Book 2, 5.1.2). */
     revokedCertificates: Type.Optional(Type.Array(RevokedCertificate, { maxItems: 1000 })),
   },
@@ -130,7 +148,15 @@ export interface ApplicationConfiguration {
   readonly riskManagementData: Uint8Array | undefined
   /** A refund asks the card for an AAC once it was read, and the host alone decides (refund-reading.ts). */
   readonly refundEndsWithAac?: boolean
+  /** Absent: 1. */
+  readonly cdaMode?: CdaMode | undefined
 }
+
+/**
+ * The two choices that Book 2, 6.6 leaves to the terminal: CDA with an ARQC, and CDA with the final TC after an online
+ * approval. Numbered as terminal approvals do (Book 3, 10.3): 1 both, 2 the ARQC alone, 3 neither, 4 the final TC alone.
+ */
+export type CdaMode = 1 | 2 | 3 | 4
 
 /** Terminal data in the forms that data objects have. */
 export interface TerminalConfiguration {
@@ -189,7 +215,7 @@ export function emvConfiguration(document: unknown): EmvConfiguration {
     terminal,
     stripe: stripeConfiguration(checked.stripe, terminal.capabilities, refuse),
     applications: checked.applications.map(applicationOf),
-    caKeys: caKeysOf(checked.caKeys),
+    caKeys: caKeysOf(checked),
     revoked: new Set(
       (checked.revokedCertificates ?? []).map(({ rid, index, serial }) => rid + index + serial),
     ),
@@ -255,35 +281,61 @@ function applicationOf(row: EmvDocument['applications'][number]): ApplicationCon
     tdol: list('tdol'),
     riskManagementData: row.riskManagementData === undefined ? undefined : fromHex(row.riskManagementData),
     refundEndsWithAac: row.refund === 'endWithAac',
+    cdaMode: row.cdaMode as CdaMode | undefined,
   }
 }
 
-function caKeysOf(rows: EmvDocument['caKeys']): CaKey[] {
+function caKeysOf({ caKeys, eccCaKeys = [] }: Pick<EmvDocument, 'caKeys' | 'eccCaKeys'>): CaKey[] {
   const keys = new Map<string, CaKey>()
-  for (const row of rows) {
-    const where = `CA key ${row.rid} ${row.index}`
-    const key: CaKey = {
-      rid: fromHex(row.rid),
-      index: Number.parseInt(row.index, 16),
-      modulus: fromHex(row.modulus),
-      exponent: fromHex(row.exponent),
-      expires: row.expires === undefined ? undefined : fromHex(row.expires),
-    }
-    if ((key.modulus.at(-1)! & 1) === 0 || key.modulus[0] === 0)
-      refuse(where, 'modulus', 'must be odd and not begin with 00')
-    if (!equalBytes(sha1(...caKeyChecksum(key)), fromHex(row.sha1)))
-      refuse(where, 'sha1', 'is not the checksum of RID, index, modulus and exponent (Book 2, table 23)')
+  const add = (where: string, row: { rid: string; index: string; expires?: string }, key: CaKey) => {
+    if (row.expires !== undefined && dateNumber(fromHex(row.expires)) === undefined)
+      refuse(where, 'expires', 'is no date YYMMDD')
     const id = row.rid + row.index
     if (keys.has(id)) refuse(where, 'index', 'stands twice: two keys under one index are never merged')
     keys.set(id, key)
   }
+  for (const row of caKeys) {
+    const where = `CA key ${row.rid} ${row.index}`
+    add(where, row, rsaCaKey(where, row))
+  }
+  for (const row of eccCaKeys) {
+    const where = `CA key ${row.rid} ${row.index}`
+    add(where, row, eccCaKey(where, row))
+  }
   return [...keys.values()]
+}
+
+const expiryOf = ({ expires }: { expires?: string }) => (expires === undefined ? undefined : fromHex(expires))
+
+function rsaCaKey(where: string, row: EmvDocument['caKeys'][number]): RsaCaKey {
+  const key = {
+    rid: fromHex(row.rid),
+    index: Number.parseInt(row.index, 16),
+    modulus: fromHex(row.modulus),
+    exponent: fromHex(row.exponent),
+    expires: expiryOf(row),
+  }
+  if ((key.modulus.at(-1)! & 1) === 0 || key.modulus[0] === 0)
+    refuse(where, 'modulus', 'must be odd and not begin with 00')
+  if (!equalBytes(sha1(...caKeyChecksum(key)), fromHex(row.sha1)))
+    refuse(where, 'sha1', 'is not the checksum of RID, index, modulus and exponent (Book 2, table 30)')
+  return key
+}
+
+function eccCaKey(where: string, row: NonNullable<EmvDocument['eccCaKeys']>[number]): EccCaKey {
+  const key = readCaCertificate(fromHex(row.certificate))
+  if (typeof key === 'string') refuse(where, 'certificate', `${key} does not hold (Book 2, table 29)`)
+  if (toHex(key.rid) !== row.rid || key.index !== Number.parseInt(row.index, 16))
+    refuse(where, 'certificate', 'is of another RID or index (Book 2, table 29)')
+  return { ...key, expires: expiryOf(row) }
 }
 
 /** Turns a schema fault's path into what a person can find: the AID, or RID and index. */
 function whereIs(document: unknown, fault: string): [where: string, key: string, rule: string] {
   const [path = '', ...rule] = fault.split(': ')
-  const match = /^\/?(applications|caKeys|revokedCertificates)\/(\d+)\/?(.*)$/.exec(path.replaceAll('.', '/'))
+  const match = /^\/?(applications|caKeys|eccCaKeys|revokedCertificates)\/(\d+)\/?(.*)$/.exec(
+    path.replaceAll('.', '/'),
+  )
   if (!match) return [path === '' ? 'document' : path, '', rule.join(': ') || fault]
   const row = (document as Record<string, Record<string, unknown>[]>)[match[1]!]?.[Number(match[2])] ?? {}
   const name = (key: string) =>

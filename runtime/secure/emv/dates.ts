@@ -41,6 +41,20 @@ export function isCertificateExpired(today: Uint8Array | undefined, mmyy: Uint8A
   return Math.floor(now / 100) > year(yy) * 100 + mm
 }
 
+/** YYYYMMDD or YYYYMMDDHHMM of an ECC certificate as a number that sorts by time; undefined where it is none. */
+export function dateTimeNumber(bytes: Uint8Array): number | undefined {
+  const [century, yy, mm, dd, hours = 0, minutes = 0] = [...bytes].map(bcd) as [
+    number,
+    number,
+    number,
+    number,
+  ]
+  if (century < 0 || yy < 0 || mm < 1 || mm > 12 || dd < 1 || dd > 31) return undefined
+  if (hours < 0 || hours > 23 || minutes < 0 || minutes > 59) return undefined
+  const day = (century * 100 + yy) * 10_000 + mm * 100 + dd
+  return bytes.length > 4 ? day * 10_000 + hours * 100 + minutes : day
+}
+
 /** 9A and 9F21 of a local time. */
 export function transactionDateTime(at: Date): { date: Uint8Array; time: Uint8Array } {
   const two = (value: number) => ((Math.floor(value / 10) % 10) << 4) | (value % 10)

@@ -69,10 +69,10 @@ export interface CombinedInput {
 
 /** Steps 5 to 12 of 6.6.2: the cryptogram, or the name of the check that failed. */
 export function verifyCombined(from: SignedDynamicData, input: CombinedInput): CombinedFields | string {
-  if (!verifySignedDynamicData(from, input.unpredictableNumber)) return 'hash'
   const signed = combinedFields(from)
   if (!signed) return 'ICC dynamic data'
   if (signed.cid !== input.cid) return 'cryptogram information data'
+  if (!verifySignedDynamicData(from, input.unpredictableNumber)) return 'hash'
   if (!equalBytes(signed.transactionDataHash, sha1(...input.dolData, input.responseObjects)))
     return 'transaction data hash code'
   return signed

@@ -1,15 +1,15 @@
-// The first GENERATE AC and what the card's answer comes to (EMV Book 3 v4.4, 10.7 and 10.8; Book 2, 6.6.2).
+// The first GENERATE AC and what the card's answer comes to (EMV Book 3 v4.4, 10.7 and 10.8; Book 4, 6.3.2).
 import { TAG } from '../../../hal/base/tags.js'
 import { type CardEnd, isEnd } from './card-end.js'
 import type { CvmOutcome } from './cardholder-verification.js'
-import { cdaRequest } from './cda-request.js'
 import { CRYPTOGRAM, type CryptogramType } from './commands.js'
 import type { ApplicationConfiguration } from './configuration.js'
 import { type GeneratedCryptogram, generateCryptogram } from './generate-ac.js'
 import type { OdaResult } from './offline-data-authentication.js'
 import { RESPONSE_CODE, setResponseCode } from './response-codes.js'
-import { secondCryptogram } from './second-cryptogram.js'
-import { actionWithoutIssuer, onlineCapability } from './terminal-action-analysis.js'
+import { isHonoured, secondCryptogram } from './second-cryptogram.js'
+import { signatureRequest } from './signature-request.js'
+import { actionCodeMatches, actionWithoutIssuer, onlineCapability } from './terminal-action-analysis.js'
 import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
 
@@ -41,13 +41,12 @@ export function firstCryptogram(
 ): Promise<GeneratedCryptogram | CardEnd> {
   if (wanted !== 'ARQC')
     setResponseCode(data, wanted === 'TC' ? RESPONSE_CODE.offlineApproved : RESPONSE_CODE.offlineDeclined)
-  // NOTE: Book 3, 10.3 leaves CDA that was chosen and then not asked for unnamed; it is reported as not performed.
-  if (oda.iccKey && oda.method === 'CDA' && wanted === 'AAC') data.raise('odaNotPerformed')
+  const step = { command: 'first', type: wanted, earlierDolData: [pdolData] } as const
   return generateCryptogram(card, data, {
     type: wanted,
     cdol: TAG.CDOL1,
     defaultTdol: application.tdol,
-    cda: cdaRequest(oda, [pdolData]),
+    ...signatureRequest(data, oda, step, application.cdaMode),
   })
 }
 
@@ -79,6 +78,17 @@ export async function cardActionAnalysis(
     }
     return declined('CDA failed')
   }
+  if (first.xdaFailed) {
+    // Book 4, 6.3.2.2.4: declined where an action code denies it; otherwise the issuer decides, be it on a TC.
+    const online = onlineCapability(data.need(TAG.TERMINAL_TYPE)[0]!) !== 'offlineOnly'
+    if (online && !actionCodeMatches('denial', data, context.application.tac))
+      return { kind: 'first', decision: 'online', reason: '', ...context }
+    if (first.type === 'ARQC') {
+      const second = await secondCryptogram(card, data, context, 'AAC', RESPONSE_CODE.offlineDeclined)
+      if (isEnd(second)) return second
+    }
+    return declined('XDA failed')
+  }
   if (first.type === 'TC') {
     setResponseCode(data, RESPONSE_CODE.offlineApproved)
     return { kind: 'first', decision: 'approved', reason: '', ...context }
@@ -89,7 +99,7 @@ export async function cardActionAnalysis(
     const second = await secondCryptogram(card, data, context, final, code)
     if (isEnd(second)) return second
     const { adviceRequired } = second
-    if (second.type === 'TC' && !second.cdaFailed)
+    if (isHonoured(second))
       return {
         kind: 'first',
         decision: 'approved',

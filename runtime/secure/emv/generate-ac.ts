@@ -1,4 +1,5 @@
-// GENERATE AC: CDOL data, TC hash, both answer formats, and CDA's check of the answer (EMV Book 3 v4.4, 6.5.5, 9 and 10.8; Book 2, 6.6).
+// GENERATE AC: CDOL data, TC hash, both answer formats, and the check of its signature, CDA or XDA
+// (EMV Book 3 v4.4, 6.5.5, 9 and 10.8; Book 2, 6.6 and 12.5).
 import { concat } from '../../../hal/base/bytes.js'
 import { sha1 } from '../../../hal/base/ciphers.js'
 import { isPosternError } from '../../../hal/base/errors.js'
@@ -9,7 +10,9 @@ import { tryParseTlv } from './card-tlv.js'
 import { type CryptogramType, generateAc, SW } from './commands.js'
 import { buildDolData, dolHas } from './dol.js'
 import { recoverSignedDynamicData, verifyCombined } from './dynamic-data-authentication.js'
-import type { RsaKey } from './rsa-recovery.js'
+import type { EcKey } from './ec-sdsa.js'
+import { verifyXdaSignature, xdaHasFailed } from './extended-data-authentication.js'
+import type { SignatureRequest } from './signature-request.js'
 import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
 
@@ -23,35 +26,36 @@ export interface GeneratedCryptogram {
   readonly reason: number
   /** True where CDA was asked for and the signature does not hold. */
   readonly cdaFailed: boolean
+  /** True where XDA was selected and CA key, key recovery or this answer's signature failed, unless at an earlier command. */
+  readonly xdaFailed: boolean
   /** The CDOL's data of this command, for the hash of the next (Book 2, 6.6.2). */
   readonly dolData: Uint8Array
 }
 
-export interface CryptogramRequest {
+export interface CryptogramRequest extends SignatureRequest {
   readonly type: CryptogramType
   /** CDOL1 for the first, CDOL2 for the second. */
   readonly cdol: typeof TAG.CDOL1 | typeof TAG.CDOL2
   readonly defaultTdol: Uint8Array | undefined
-  /** The card's key and the earlier DOL data (PDOL, CDOL1), where CDA is asked for. */
-  readonly cda: { readonly key: RsaKey; readonly earlierDolData: readonly Uint8Array[] } | undefined
 }
 
 const CID_TYPE_MASK = 0xc0
 const TYPES: Readonly<Record<number, CryptogramType>> = { 0: 'AAC', 64: 'TC', 128: 'ARQC' }
-/** A card may answer what was asked or something more cautious (Book 3, 9.3, table 33). */
+/** A card may answer what was asked or something more cautious (Book 3, 9.3). */
 const RANK: Readonly<Record<CryptogramType, number>> = { AAC: 0, ARQC: 1, TC: 2 }
 
-/** Asks for a cryptogram and stores 9F27, 9F36, 9F26, 9F10; a CDA failure sets the TVR. */
+/** Asks for a cryptogram and stores 9F27, 9F36, 9F26, 9F10; a signature that fails sets the TVR. */
 export async function generateCryptogram(
   card: CardChannel,
   data: TransactionData,
   request: CryptogramRequest,
 ): Promise<GeneratedCryptogram | CardEnd> {
-  // 6.5.5.2: CDA is never asked for with an AAC.
+  const { xda } = request
+  // 6.6: CDA is never asked for with an AAC.
   const cda = request.type === 'AAC' ? undefined : request.cda
   const dolData = cdolData(data, request)
   if (!dolData) return cardError('CDOL is malformed or asks for more than an APDU carries')
-  const answer = await card.exchange(generateAc(request.type, cda !== undefined, dolData))
+  const answer = await card.exchange(generateAc(request.type, xda ? 'XDA' : cda ? 'CDA' : 'none', dolData))
   if (answer.kind === 'end') return answer
   if (answer.sw !== SW.OK) return cardError('GENERATE AC was not answered with 9000')
   const list = tryParseTlv(answer.data)
@@ -60,32 +64,43 @@ export async function generateCryptogram(
   const fields = readAnswer(template)
   if (typeof fields === 'string') return cardError(fields)
   const cid = fields.get(TAG.CID)![0]!
-  const type = TYPES[cid & CID_TYPE_MASK]
-  if (!type) return cardError('GENERATE AC: reserved cryptogram type')
   const second = request.cdol === TAG.CDOL2
-  if (RANK[type] > RANK[request.type] || (second && type === 'ARQC'))
-    return cardError('GENERATE AC: the card answered a cryptogram that it may not')
+  const type = cryptogramType(cid, request.type, second)
+  if (!type) return cardError('GENERATE AC: the card answered a cryptogram that it may not')
+  const failedBefore = second && xdaHasFailed(data)
   for (const [tag, value] of fields) data.updateFromCard(tag, value)
   data.performed('cardRiskManagementPerformed')
-  const outcome = {
+  // Book 4, 6.3.2.2.2: only now may the TVR show that the card's key could not be had.
+  if (xda && !second && !xda.key && !data.has('caEccKeyMissing')) data.raise('eccKeyRecoveryFailed')
+  if (xda) data.performed('odaPerformed')
+  if (!cda || type === 'AAC') {
+    // Without CDA the cryptogram must stand in clear (table 21; with XDA, Book 2, table 39).
+    if (fields.get(TAG.CRYPTOGRAM)?.length !== 8) return cardError('GENERATE AC: no cryptogram')
+  }
+  const signed = { template, fields, cid, dolData, second }
+  if (type !== 'AAC') {
+    if (cda) checkCda(data, cda, signed)
+    if (xda?.key) checkXda(data, { ...xda, key: xda.key }, signed)
+  }
+  return {
     kind: 'cryptogram',
     type,
     adviceRequired: (cid & 0x08) !== 0,
     reason: cid & 0x07,
-  } as const
-  if (!cda || type === 'AAC') {
-    // Without a signature the cryptogram must stand in clear.
-    if (fields.get(TAG.CRYPTOGRAM)?.length !== 8) return cardError('GENERATE AC: no cryptogram')
-    return { ...outcome, cdaFailed: false, dolData }
+    cdaFailed: cda !== undefined && type !== 'AAC' && data.has('cdaFailed'),
+    xdaFailed: xda !== undefined && !failedBefore && xdaHasFailed(data),
+    dolData,
   }
-  const failure = checkSignature(data, cda, template, fields, cid, dolData)
-  if (failure !== undefined) {
-    data.raise('cdaFailed')
-    // Facts and reports still need a cryptogram; the one in clear, if any, is all there is.
-    if (fields.get(TAG.CRYPTOGRAM)?.length !== 8) data.updateFromCard(TAG.CRYPTOGRAM, new Uint8Array(8))
-  }
-  data.performed('odaPerformed')
-  return { ...outcome, cdaFailed: failure !== undefined, dolData }
+}
+
+/**
+ * The cryptogram that a CID tells (Book 3, 9.3): more than was asked for, or no known type, is the card's mistake, which
+ * ends the transaction at the first GENERATE AC and counts as an AAC at the second.
+ */
+function cryptogramType(cid: number, asked: CryptogramType, second: boolean): CryptogramType | undefined {
+  const type = TYPES[cid & CID_TYPE_MASK]
+  const allowed = type !== undefined && RANK[type] <= RANK[asked] && !(second && type === 'ARQC')
+  return allowed ? type : second ? 'AAC' : undefined
 }
 
 /** The data of the CDOL, with the TC hash value where it is asked for (Book 3, 9.2.2). */
@@ -130,29 +145,65 @@ function readAnswer(template: Tlv): Map<number, Uint8Array> | string {
   return fields
 }
 
-/** Book 2, 6.6.2; the name of the check that failed, or undefined. */
-function checkSignature(
+/** An answer, and the command's data, as their signatures cover them. */
+interface SignedAnswer {
+  readonly template: Tlv
+  readonly fields: ReadonlyMap<number, Uint8Array>
+  readonly cid: number
+  readonly dolData: Uint8Array
+  readonly second: boolean
+}
+
+/** Book 2, 6.6.2. Facts and reports need a cryptogram even where it failed: the one in clear, if any, is all there is. */
+function checkCda(
   data: TransactionData,
-  cda: NonNullable<CryptogramRequest['cda']>,
-  template: Tlv,
-  fields: ReadonlyMap<number, Uint8Array>,
-  cid: number,
-  dolData: Uint8Array,
-): string | undefined {
+  cda: NonNullable<SignatureRequest['cda']>,
+  answer: SignedAnswer,
+): void {
+  data.performed('odaPerformed')
+  if (cdaHolds(data, cda, answer)) return
+  data.raise('cdaFailed')
+  if (answer.fields.get(TAG.CRYPTOGRAM)?.length !== 8) data.updateFromCard(TAG.CRYPTOGRAM, new Uint8Array(8))
+}
+
+function cdaHolds(
+  data: TransactionData,
+  cda: NonNullable<SignatureRequest['cda']>,
+  { template, fields, cid, dolData }: SignedAnswer,
+): boolean {
   const signature = fields.get(TAG.SIGNED_DYNAMIC_DATA)
-  if (template.tag !== TAG.RESPONSE_FORMAT_2 || !signature) return 'no signature'
+  if (template.tag !== TAG.RESPONSE_FORMAT_2 || !signature) return false
   const signed = recoverSignedDynamicData(cda.key, signature)
-  if (!signed) return 'signature'
+  if (!signed) return false
   const result = verifyCombined(signed, {
     unpredictableNumber: data.need(TAG.UNPREDICTABLE_NUMBER),
     dolData: [...cda.earlierDolData, dolData],
     responseObjects: objectsWithout(template, TAG.SIGNED_DYNAMIC_DATA),
     cid,
   })
-  if (typeof result === 'string') return result
+  if (typeof result === 'string') return false
   data.updateFromCard(TAG.CRYPTOGRAM, result.cryptogram)
   data.updateFromCard(TAG.ICC_DYNAMIC_NUMBER, signed.iccDynamicNumber)
-  return undefined
+  return true
+}
+
+/** Book 2, 12.5.3; the second signature covers the second command alone (table 37). */
+function checkXda(
+  data: TransactionData,
+  xda: { readonly key: EcKey; readonly earlierDolData: readonly Uint8Array[] },
+  { template, fields, dolData, second }: SignedAnswer,
+): void {
+  const signature = fields.get(TAG.SIGNED_DYNAMIC_DATA)
+  const holds =
+    template.tag === TAG.RESPONSE_FORMAT_2 &&
+    signature !== undefined &&
+    verifyXdaSignature(
+      xda.key,
+      signature,
+      second ? [dolData] : [...xda.earlierDolData, dolData],
+      objectsWithout(template, TAG.SIGNED_DYNAMIC_DATA),
+    )
+  if (!holds) data.raise('xdaFailed')
 }
 
 /** The template's bytes as received, without one object: its tag and length may be coded as the card liked. */

@@ -1,11 +1,14 @@
-// Offline data authentication: which method, the chain of keys, SDA and DDA; CDA's part before GENERATE AC (EMV Book 3 v4.4, 10.3; Book 2, 5 and 6).
+// Offline data authentication: which method, the chain of keys, SDA and DDA; the part of CDA and XDA before GENERATE AC
+// (EMV Book 3 v4.4, 10.3; Book 2, 5, 6 and 12).
 import { isPosternError } from '../../../hal/base/errors.js'
 import { TAG } from '../../../hal/base/tags.js'
 import { findTlv } from '../../../hal/base/tlv.js'
-import { type CaKey, findCaKey } from './ca-keys.js'
+import { type CaKey, findCaKey, isEccKey } from './ca-keys.js'
 import type { CardEnd } from './card-end.js'
 import { tryParseTlv } from './card-tlv.js'
 import {
+  type CertificateFields,
+  lacksRemainder,
   recoverIccCertificate,
   recoverIssuerCertificate,
   verifyIccCertificate,
@@ -15,6 +18,8 @@ import { internalAuthenticate, SW } from './commands.js'
 import { revocationEntry } from './configuration.js'
 import { buildDolData, dolHas } from './dol.js'
 import { recoverSignedDynamicData, verifySignedDynamicData } from './dynamic-data-authentication.js'
+import type { EcKey } from './ec-sdsa.js'
+import { recoverEccKey } from './extended-data-authentication.js'
 import type { RsaKey } from './rsa-recovery.js'
 import {
   recoverSignedStaticData,
@@ -25,7 +30,7 @@ import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
 import { AIP, CAPABILITY, hasBit } from './verification-results.js'
 
-export type OdaMethod = 'CDA' | 'DDA' | 'SDA' | 'none'
+export type OdaMethod = 'XDA' | 'CDA' | 'DDA' | 'SDA' | 'none'
 
 /** What offline data authentication needs of the configuration. */
 export interface OdaConfiguration {
@@ -35,35 +40,38 @@ export interface OdaConfiguration {
   readonly defaultDdol: Uint8Array | undefined
 }
 
-/** The method, and for CDA the card's key; `failure` names the check that failed. */
+/** The method, and for CDA and XDA the card's key; `failure` names the check that failed. */
 export interface OdaResult {
   readonly kind: 'oda'
   readonly method: OdaMethod
   readonly iccKey: RsaKey | undefined
+  readonly xdaKey: EcKey | undefined
   readonly failure: string | undefined
 }
 
-/** The best method that card and terminal share: CDA before DDA before SDA (Book 3, 10.3). */
+/** The best method that card and terminal share: XDA before CDA before DDA before SDA (Book 3, 10.3). */
 export function chooseOdaMethod(aip: Uint8Array, capabilities: Uint8Array): OdaMethod {
+  if (hasBit(aip, AIP.xda) && hasBit(capabilities, CAPABILITY.xda)) return 'XDA'
   if (hasBit(aip, AIP.cda) && hasBit(capabilities, CAPABILITY.cda)) return 'CDA'
   if (hasBit(aip, AIP.dda) && hasBit(capabilities, CAPABILITY.dda)) return 'DDA'
   if (hasBit(aip, AIP.sda) && hasBit(capabilities, CAPABILITY.sda)) return 'SDA'
   return 'none'
 }
 
-/** Objects that each method cannot do without (Book 3, 7.5, table 30); remainders where the keys need them. */
+/** Objects that each method cannot do without (Book 3, 7.5, table 35); remainders where the keys need them. */
 const NEEDED: Readonly<Record<OdaMethod, readonly number[]>> = {
   none: [],
   SDA: [TAG.CA_KEY_INDEX, TAG.ISSUER_CERTIFICATE, TAG.ISSUER_EXPONENT, TAG.SIGNED_STATIC_DATA],
   DDA: [TAG.CA_KEY_INDEX, TAG.ISSUER_CERTIFICATE, TAG.ISSUER_EXPONENT, TAG.ICC_CERTIFICATE, TAG.ICC_EXPONENT],
   CDA: [TAG.CA_KEY_INDEX, TAG.ISSUER_CERTIFICATE, TAG.ISSUER_EXPONENT, TAG.ICC_CERTIFICATE, TAG.ICC_EXPONENT],
+  XDA: [TAG.CA_KEY_INDEX, TAG.ISSUER_CERTIFICATE, TAG.ICC_CERTIFICATE],
 }
 
 const FAILED = { SDA: 'sdaFailed', DDA: 'ddaFailed', CDA: 'cdaFailed' } as const
 
 /**
- * Performs SDA or DDA, or readies CDA; sets TVR and TSI. For CDA the signature itself is checked with the answer
- * to GENERATE AC.
+ * Performs SDA or DDA, or readies CDA or XDA; sets TVR and TSI. For the latter two the signature itself is checked with
+ * the answer to GENERATE AC.
  */
 export async function offlineDataAuthentication(
   card: CardChannel,
@@ -74,14 +82,21 @@ export async function offlineDataAuthentication(
   const method = chooseOdaMethod(data.need(TAG.AIP), data.need(TAG.TERMINAL_CAPABILITIES))
   if (method === 'none') {
     data.raise('odaNotPerformed')
-    return { kind: 'oda', method, iccKey: undefined, failure: undefined }
+    return { kind: 'oda', method, iccKey: undefined, xdaKey: undefined, failure: undefined }
   }
+  if (method === 'XDA') return readyXda(data, odaRecords, configuration)
   if (method === 'SDA') data.raise('sdaSelected')
   const done = (failure: string | undefined, iccKey?: RsaKey): OdaResult => {
     if (failure !== undefined) data.raise(FAILED[method])
     // CDA is performed with GENERATE AC unless it has failed already.
     if (method !== 'CDA' || failure !== undefined) data.performed('odaPerformed')
-    return { kind: 'oda', method, iccKey: failure === undefined ? iccKey : undefined, failure }
+    return {
+      kind: 'oda',
+      method,
+      iccKey: failure === undefined ? iccKey : undefined,
+      xdaKey: undefined,
+      failure,
+    }
   }
   if (NEEDED[method].some((tag) => !data.card(tag))) {
     data.raise('iccDataMissing')
@@ -100,6 +115,24 @@ export async function offlineDataAuthentication(
   return done(failure, iccKey)
 }
 
+/**
+ * XDA up to the card's key (Book 2, 12.2 to 12.4). A missing CA key shows in the TVR at once; a key that cannot be
+ * recovered only after the first GENERATE AC, so that terminals decide alike whenever they recover it (Book 4, 6.3.2.2).
+ */
+function readyXda(
+  data: TransactionData,
+  odaRecords: Uint8Array | undefined,
+  configuration: OdaConfiguration,
+): OdaResult {
+  data.raise('xdaSelected')
+  if (NEEDED.XDA.some((tag) => !data.card(tag))) data.raise('iccDataMissing')
+  const key = recoverEccKey(data, odaRecords, configuration, 'signature')
+  if ('suite' in key)
+    return { kind: 'oda', method: 'XDA', iccKey: undefined, xdaKey: key, failure: undefined }
+  if (key.kind === 'caKeyMissing') data.raise('caEccKeyMissing')
+  return { kind: 'oda', method: 'XDA', iccKey: undefined, xdaKey: undefined, failure: key.check }
+}
+
 /** The issuer's public key through CA key and certificate (Book 2, 5.2 and 5.3), or the check that failed. */
 export function retrieveIssuerKey(
   data: TransactionData,
@@ -111,9 +144,10 @@ export function retrieveIssuerKey(
   const rid = data.need(TAG.AID).subarray(0, 5)
   data.set(TAG.TERMINAL_CA_KEY_INDEX, index)
   const caKey = findCaKey(configuration.caKeys, rid, index[0]!, data.get(TAG.TRANSACTION_DATE))
-  if (!caKey) return 'no CA key'
+  if (!caKey || isEccKey(caKey)) return 'no CA key'
   const fields = recoverIssuerCertificate(caKey, certificate)
   if (!fields) return 'issuer certificate'
+  noteMissingRemainder(data, fields, TAG.ISSUER_REMAINDER)
   return verifyIssuerCertificate(fields, {
     remainder: data.card(TAG.ISSUER_REMAINDER),
     exponent: data.card(TAG.ISSUER_EXPONENT),
@@ -132,6 +166,7 @@ export function retrieveIccKey(
   const certificate = data.card(TAG.ICC_CERTIFICATE)
   const fields = certificate && recoverIccCertificate(issuerKey, certificate)
   if (!fields) return 'ICC certificate'
+  noteMissingRemainder(data, fields, TAG.ICC_REMAINDER)
   return verifyIccCertificate(fields, {
     remainder: data.card(TAG.ICC_REMAINDER),
     exponent: data.card(TAG.ICC_EXPONENT),
@@ -139,6 +174,11 @@ export function retrieveIccKey(
     today: data.get(TAG.TRANSACTION_DATE),
     staticData,
   })
+}
+
+/** Book 3, table 35: a remainder counts as missing where the certificate says that the key had no room in it. */
+function noteMissingRemainder(data: TransactionData, fields: CertificateFields, tag: number): void {
+  if (!data.card(tag) && lacksRemainder(fields)) data.raise('iccDataMissing')
 }
 
 function authenticateStatic(

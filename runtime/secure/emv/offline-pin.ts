@@ -1,4 +1,4 @@
-// Offline PIN: try counter, VERIFY in clear or enciphered (EMV Book 3 v4.4, 10.5.1 and 6.5.12; Book 2, 7).
+// Offline PIN: try counter, VERIFY in clear or enciphered (EMV Book 3 v4.4, 10.5.1 and 6.5.12; Book 2, 7.2 and 13.2).
 import { concat, erase } from '../../../hal/base/bytes.js'
 import { rsaPublic } from '../../../hal/base/ciphers.js'
 import type { Random } from '../../../hal/base/clock.js'
@@ -8,6 +8,8 @@ import { encodeFormat2 } from '../keys/pin-block.js'
 import { type CardEnd, ends, isEnd } from './card-end.js'
 import { tryParseTemplate } from './card-tlv.js'
 import { getChallenge, getData, SW, verifyPin } from './commands.js'
+import { EccEncipherment } from './ecc-encipherment.js'
+import type { PinKey } from './pin-encipherment-key.js'
 import type { RsaKey } from './rsa-recovery.js'
 import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
@@ -19,6 +21,8 @@ export type OfflinePinResult = 'successful' | 'failed' | 'bypassed'
 
 /** 63Cx counts fifteen tries at most; a card that never counts down is left after as many. */
 const MAX_TRIES = 15
+/** Data header of a PIN to be enciphered (Book 2, tables 25 and 40). */
+const PIN_HEADER = 0x7f
 
 /**
  * Asks for the PIN until the card accepts it, has no tries left, or the cardholder passes over or cancels.
@@ -28,7 +32,7 @@ export async function verifyOfflinePin(
   card: CardChannel,
   data: TransactionData,
   ask: AskPin,
-  enciphered: { readonly key: RsaKey; readonly random: Random } | undefined,
+  enciphered: { readonly key: PinKey; readonly random: Random } | undefined,
 ): Promise<OfflinePinResult | CardEnd> {
   let triesLeft = await readTryCounter(card, data)
   if (isEnd(triesLeft)) return triesLeft
@@ -74,7 +78,7 @@ async function readTryCounter(
 async function presentPin(
   card: CardChannel,
   digits: Uint8Array,
-  enciphered: { readonly key: RsaKey; readonly random: Random } | undefined,
+  enciphered: { readonly key: PinKey; readonly random: Random } | undefined,
 ): Promise<number | undefined | CardEnd> {
   const block = encodeFormat2(digits)
   erase(digits)
@@ -89,7 +93,7 @@ async function presentPin(
       if (!sealed) return undefined
       content = sealed
     }
-    command = verifyPin(content, enciphered !== undefined)
+    command = verifyPin(content, !enciphered ? 'plaintext' : isEcc(enciphered.key) ? 'ecc' : 'rsa')
     const answer = await card.exchange(command)
     return answer.kind === 'end' ? answer : answer.sw
   } finally {
@@ -97,22 +101,33 @@ async function presentPin(
   }
 }
 
-/** Book 2, 7.2: 7F, PIN block, the card's challenge, random padding to the key's length. */
+const isEcc = (key: PinKey): key is EccEncipherment => key instanceof EccEncipherment
+
+/** Book 2, tables 25 and 40: 7F, PIN block and the card's challenge; with RSA random padding to the key's length. */
 function encipher(
   block: Uint8Array,
   challenge: Uint8Array,
-  key: RsaKey,
+  key: PinKey,
   random: Random,
 ): Uint8Array | undefined {
-  const padding = key.modulus.length - 1 - block.length - challenge.length
-  if (padding < 0) return undefined
-  const clear = concat(Uint8Array.of(0x7f), block, challenge, random(padding))
+  const clear = concat(Uint8Array.of(PIN_HEADER), block, challenge)
   try {
-    return rsaPublic(key.modulus, key.exponent, clear)
+    return isEcc(key) ? key.encipher(clear, challenge, random) : encipherRsa(clear, key, random)
+  } finally {
+    erase(clear)
+  }
+}
+
+function encipherRsa(clear: Uint8Array, key: RsaKey, random: Random): Uint8Array | undefined {
+  const padding = key.modulus.length - clear.length
+  if (padding < 0) return undefined
+  const padded = concat(clear, random(padding))
+  try {
+    return rsaPublic(key.modulus, key.exponent, padded)
   } catch {
     // `CIPHER_INVALID`: a modulus that RSA cannot use, or that is below the block.
     return undefined
   } finally {
-    erase(clear)
+    erase(padded)
   }
 }

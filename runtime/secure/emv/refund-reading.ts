@@ -38,7 +38,7 @@ export async function refundReading(
     application,
     name,
     cvm: { kind: 'cvm', cvm: 'none', signatureRequired: false, pinBlock: undefined },
-    oda: { kind: 'oda', method: 'none', iccKey: undefined, failure: undefined },
+    oda: { kind: 'oda', method: 'none', iccKey: undefined, xdaKey: undefined, failure: undefined },
     cryptogramType: first.type,
     adviceRequired: first.adviceRequired,
     dolData: [],

@@ -17,7 +17,7 @@ import { processingRestrictions, TRANSACTION_TYPE } from './processing-restricti
 import { readApplicationData } from './read-application-data.js'
 import { refundReading } from './refund-reading.js'
 import { setResponseCode } from './response-codes.js'
-import { secondCryptogram } from './second-cryptogram.js'
+import { isHonoured, secondCryptogram } from './second-cryptogram.js'
 import { terminalActionAnalysis } from './terminal-action-analysis.js'
 import { setTransactionData, type TransactionRequest } from './terminal-data.js'
 import { type RiskServices, terminalRiskManagement } from './terminal-risk-management.js'
@@ -89,8 +89,9 @@ export async function completeTransaction(
   first: FirstResult,
   answer: HostAnswer,
 ): Promise<SecondResult | CardEnd> {
-  // The card has given its last word (refund-reading.ts): the host's is all that is missing.
-  if (first.cryptogramType === 'AAC') return completeByHost(data, first, answer)
+  // The card has given its last word (a refund's AAC, refund-reading.ts; a TC whose XDA failed, Book 4, 6.3.2.2.4): the
+  // host's is all that is missing.
+  if (first.cryptogramType !== 'ARQC') return completeByHost(data, first, answer)
   if (answer.kind === 'unableToGoOnline')
     return completeWithoutIssuer(card, data, first, answer.decline === true)
   // Tag 91 has 8 to 16 bytes (Book 3, annex A1); a host's anything else is as good as none.
@@ -107,7 +108,7 @@ export async function completeTransaction(
   if (isEnd(second)) return second
   const after = await runIssuerScripts(card, data, answer.scripts, TAG.SCRIPT_72)
   // The final cryptogram has been given: a card that leaves now changes nothing but the scripts' results.
-  const approved = second.type === 'TC' && !second.cdaFailed
+  const approved = isHonoured(second)
   return {
     kind: 'second',
     approved,

@@ -22,6 +22,7 @@ export const TVR = {
   ddaFailed: bit(1, 4, 'DDA failed'),
   cdaFailed: bit(1, 3, 'CDA failed'),
   sdaSelected: bit(1, 2, 'SDA selected'),
+  xdaSelected: bit(1, 1, 'XDA selected'),
   versionsDiffer: bit(2, 8, 'ICC and terminal have different application versions'),
   expired: bit(2, 7, 'Expired application'),
   notYetEffective: bit(2, 6, 'Application not yet effective'),
@@ -38,10 +39,13 @@ export const TVR = {
   upperLimitExceeded: bit(4, 6, 'Upper consecutive offline limit exceeded'),
   randomlySelected: bit(4, 5, 'Transaction selected randomly for online processing'),
   merchantForcedOnline: bit(4, 4, 'Merchant forced transaction online'),
+  xdaFailed: bit(4, 1, 'XDA signature verification failed'),
   defaultTdolUsed: bit(5, 8, 'Default TDOL used'),
   issuerAuthenticationFailed: bit(5, 7, 'Issuer authentication failed'),
   scriptFailedBefore: bit(5, 6, 'Script processing failed before final GENERATE AC'),
   scriptFailedAfter: bit(5, 5, 'Script processing failed after final GENERATE AC'),
+  caEccKeyMissing: bit(5, 3, 'CA ECC key missing'),
+  eccKeyRecoveryFailed: bit(5, 2, 'ECC key recovery failed'),
 } as const
 export type TvrBit = keyof typeof TVR
 
@@ -58,6 +62,7 @@ export type TsiBit = keyof typeof TSI
 
 /** Application Interchange Profile (82), byte 1 (Book 3, annex C1). */
 export const AIP = {
+  xda: bit(1, 8, 'XDA supported'),
   sda: bit(1, 7, 'SDA supported'),
   dda: bit(1, 6, 'DDA supported'),
   cardholderVerification: bit(1, 5, 'Cardholder verification is supported'),
@@ -71,11 +76,13 @@ export const CAPABILITY = {
   plaintextPin: bit(2, 8, 'Plaintext PIN for ICC verification'),
   onlinePin: bit(2, 7, 'Enciphered PIN for online verification'),
   signature: bit(2, 6, 'Signature'),
-  encipheredPin: bit(2, 5, 'Enciphered PIN for offline verification'),
+  encipheredPin: bit(2, 5, 'Enciphered PIN for offline verification (RSA ODE)'),
   noCvm: bit(2, 4, 'No CVM required'),
+  encipheredPinEcc: bit(2, 1, 'Enciphered PIN for offline verification (ECC ODE)'),
   sda: bit(3, 8, 'SDA'),
   dda: bit(3, 7, 'DDA'),
   cda: bit(3, 4, 'CDA'),
+  xda: bit(3, 3, 'XDA'),
 } as const
 
 /** True if the bit is set in the value; an absent or short value has no bits. */

@@ -40,10 +40,13 @@ const TVR_BITS: Readonly<Record<string, string>> = {
   upperLimitExceeded: '4.6',
   randomlySelected: '4.5',
   merchantForcedOnline: '4.4',
+  xdaFailed: '4.1',
   defaultTdolUsed: '5.8',
   issuerAuthenticationFailed: '5.7',
   scriptFailedBefore: '5.6',
   scriptFailedAfter: '5.5',
+  caEccKeyMissing: '5.3',
+  eccKeyRecoveryFailed: '5.2',
 }
 const TSI_BITS: Readonly<Record<string, string>> = {
   odaPerformed: '1.8',

@@ -199,7 +199,7 @@ t.test('the trace keeps no PAN, no track, no name and no PIN', async (t) => {
     { trace: maskedTrace((entry) => entries.push(entry)) },
   )
   await card.channel.exchange(readRecord(1, 1))
-  await card.channel.exchange(verifyPin(hex('241234FFFFFFFFFF'), false))
+  await card.channel.exchange(verifyPin(hex('241234FFFFFFFFFF'), 'plaintext'))
   await card.channel.exchange(hex('80AE80000854133300896041 1100'.replace(' ', '')))
   card.done()
   const text = JSON.stringify(entries)
