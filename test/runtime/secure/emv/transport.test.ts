@@ -144,7 +144,7 @@ t.test('T=0 by header, procedure byte and data', async (t) => {
   card.done()
 
   const refused = tpduCard([['VERIFY, refused by its header', '00 20 00 80 08', '69 83']])
-  t.match(await refused.channel.exchange(verifyPin(hex('241234FFFFFFFFFF'), false)), { sw: 0x6983 })
+  t.match(await refused.channel.exchange(verifyPin(hex('241234FFFFFFFFFF'), 'plaintext')), { sw: 0x6983 })
   const plain = tpduCard([['case 1 gets P3 = 00', '80 16 00 00 00', '90 00']])
   t.match(await plain.channel.exchange(hex('80160000')), { sw: 0x9000, data: new Uint8Array() })
 })
@@ -161,7 +161,7 @@ t.test('T=0: a card that breaks the procedure is a card error', async (t) => {
   await ends(readRecord(1, 1), ['more than T=0 carries', '00 B2 01 0C 00', `B2${'00'.repeat(257)}9000`])
   await ends(hex('80160000'), ['data for case 1', '80 16 00 00 00', '16 00 90 00'])
   await ends(
-    verifyPin(hex('241234FFFFFFFFFF'), false),
+    verifyPin(hex('241234FFFFFFFFFF'), 'plaintext'),
     ['VERIFY', '00 20 00 80 08', '20'],
     ['the data', '24 12 34 FF FF FF FF FF', '20'],
   )
