@@ -130,7 +130,7 @@ async function menu(ui: Ui, desk: Desk, day: Day): Promise<void> {
   const shown = await ui.show({
     kind: 'menu',
     title: t('key.menu'),
-    items: ['find', 'end', 'signOut', 'slip'].map((id) => ({ id, label: t(`menu.${id}`) })),
+    items: ['find', 'end', 'signOut', 'slip', 'unresolved'].map((id) => ({ id, label: t(`menu.${id}`) })),
   })
   if (shown.type !== 'selected') return
   switch (shown.id) {
@@ -144,6 +144,8 @@ async function menu(ui: Ui, desk: Desk, day: Day): Promise<void> {
       return
     case 'slip':
       return printLastHandIn(ui, desk)
+    case 'unresolved':
+      await desk.host['payments.review'](null)
   }
 }
 

@@ -8,6 +8,7 @@ import {
   PaymentView,
   RoundClose,
   RoundTotals,
+  StuckPayments,
   VoidRequest,
 } from './payments.js'
 import { PrintDocument, PrintResult } from './print-document.js'
@@ -68,6 +69,10 @@ export const HostMethods = {
   },
   /** Takes an approved payment back before the round is closed. Asks for a supervisor's code on a secure screen. */
   'payments.void': { params: VoidRequest, result: PaymentView },
+  /** What is owed to an acquirer, or refused by it. */
+  'payments.stuck': { params: Nothing, result: StuckPayments },
+  /** Shows it on secure screens, where a supervisor may end it with a reason; resolves when they are left. */
+  'payments.review': { params: Nothing, result: Nothing },
   'round.totals': { params: Nothing, result: RoundTotals },
   /** Sends what is pending, compares totals with the acquirer, closes the round. */
   'round.close': { params: Nothing, result: RoundClose },

@@ -170,6 +170,32 @@ export const RoundClose = Type.Object(
 )
 export type RoundClose = Static<typeof RoundClose>
 
+/** Payments that are owed to an acquirer, or that it refused, oldest first. */
+export const StuckPayments = Type.Object(
+  {
+    items: Type.Array(
+      Type.Object(
+        {
+          key: PaymentKey,
+          reference: Type.String(),
+          amount: MoneyJson,
+          /** To be taken back, or approved without the bank and not reported yet. */
+          kind: Type.Union([Type.Literal('reversal'), Type.Literal('advice')]),
+          at: Type.String(),
+          failures: Type.Integer(),
+          code: Type.Optional(Type.String()),
+          /** A supervisor may end it: the host has refused, or did not answer many times. */
+          endable: Type.Boolean(),
+        },
+        closed,
+      ),
+      { maxItems: 100 },
+    ),
+  },
+  closed,
+)
+export type StuckPayments = Static<typeof StuckPayments>
+
 export const Operator = Type.Object(
   {
     id: Type.String({ pattern: '^[0-9]{1,10}$' }),

@@ -9,6 +9,7 @@ import {
   ReceiptFacts,
   RoundClose,
   RoundTotals,
+  StuckPayments,
   VoidRequest,
 } from '../api/payments.js'
 import { Screen, ScreenResult } from '../api/screens.js'
@@ -112,6 +113,10 @@ export const SecureMethods = {
     ),
   },
   'payments.acknowledge': { params: Type.Object({ sequence: Type.Integer() }, closed), result: Nothing },
+  /** What is owed to an acquirer, or refused by it. */
+  'payments.stuck': { params: Nothing, result: StuckPayments },
+  /** Shows it on secure screens, where a supervisor may end it with a reason; resolves when they are left. */
+  'payments.review': { params: Nothing, result: Nothing },
   'round.totals': { params: Nothing, result: RoundTotals },
   'round.close': { params: Nothing, result: RoundClose },
   'pipe.data': { params: Type.Object({ pipe: PipeId, data: Base64 }, closed), result: Nothing },

@@ -37,6 +37,7 @@ import { createPaymentService } from './payments/payment-service.js'
 import { createBridgePipes } from './payments/roads/bridge-pipe.js'
 import { clientIdentity } from './payments/roads/client-identity.js'
 import { createTlsRoad } from './payments/roads/tls-road.js'
+import { type CardVault, openCardVault } from './payments/sealed-cards.js'
 import { createPinEntry } from './pin/pin-entry.js'
 import { createCardPrompts } from './screens/card-prompts.js'
 import { createOperatorPrompts } from './screens/operator-prompts.js'
@@ -61,11 +62,17 @@ export interface SecureWorldOptions {
   readonly onFatal: (error: unknown) => void
 }
 
-async function openKeys(config: SecureConfig, random: Random, entry: AcquirerEntry): Promise<TerminalKeys> {
+async function openKeys(
+  config: SecureConfig,
+  random: Random,
+  entry: AcquirerEntry,
+): Promise<{ readonly keys: TerminalKeys; readonly vault: CardVault }> {
   const passphrase = new Uint8Array(readFileSync(config.passphraseFile))
   const store = await openFileKeyStore({ folder: join(config.dataDir, 'keys'), passphrase, random })
   erase(passphrase)
-  return openTerminalKeys(store, random, entry.keys?.set ?? ACQUIRER_KEYS, keyProfile(entry))
+  const vault = await openCardVault(store, random)
+  const keys = await openTerminalKeys(store, random, entry.keys?.set ?? ACQUIRER_KEYS, keyProfile(entry))
+  return { keys, vault }
 }
 
 function openScreens(options: SecureWorldOptions, texts: Texts): ScreenService {
@@ -95,7 +102,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const entries = readAcquirersDocument(documents.read('acquirers', AcquirersDocument)).acquirers
   const operators = readOperatorsDocument(documents.read('operators', OperatorsDocument))
   const emv = emvConfiguration(documents.read('emv', EmvDocument))
-  const keys = await openKeys(config, random, entries[0]!)
+  const { keys, vault } = await openKeys(config, random, entries[0]!)
   const journal = openJournal(join(config.dataDir, 'journal.db'), clock, options.onFatal)
   pruneJournal(journal, join(config.dataDir, EXPORTS), clock.nowMs())
   const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))
@@ -196,6 +203,8 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     texts: paymentTexts,
     clock,
     log,
+    vault,
+    ask: (screen, signal) => screens.ask(screen, screens.language(), signal),
     isOnline: () => connected() !== undefined && status.network === 'online',
     onChanged: () => tell(connected()?.['payments.changed'](null)),
     onNotice: (text) =>
@@ -251,6 +260,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
       for (const client of clients) client.close()
       journal.close()
       keys.close()
+      vault.close()
       await screens.close()
     },
   }

@@ -137,6 +137,8 @@ export function createHostService(
       once(() => secure['payments.cancel']({ owner: owner(), key }, signal)),
     'payments.void': (request, signal) =>
       pay(request.key, signal, () => secure['payments.void']({ owner: owner(), request }, signal)),
+    'payments.stuck': (_params, signal) => again(signal, () => secure['payments.stuck'](null, signal)),
+    'payments.review': (_params, signal) => once(() => secure['payments.review'](null, signal)),
     'round.totals': (_params, signal) => again(signal, () => secure['round.totals'](null, signal)),
     'round.close': (_params, signal) => once(() => secure['round.close'](null, signal)),
 

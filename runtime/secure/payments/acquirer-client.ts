@@ -135,6 +135,10 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
       cashback: false,
       manualEntry: false,
       upload: false,
+      ...(entry.offlineFloorMinor === undefined
+        ? {}
+        : { offlineFloorMinor: BigInt(entry.offlineFloorMinor) }),
+      ...(entry.offlineLimits === undefined ? {} : { offlineLimits: entry.offlineLimits }),
     },
     close: () => line.close(),
 

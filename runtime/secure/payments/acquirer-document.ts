@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox'
 import { CURRENCIES } from '../../../hal/base/money.js'
 import type { KeyProfile } from '../keys/working-keys.js'
 import { checkDocument, type DocumentFault } from './documents.js'
+import { OfflineLimits } from './offline-limits.js'
 
 const closed = { additionalProperties: false } as const
 const Pem = Type.String({ maxLength: 16_384, pattern: '^-----BEGIN CERTIFICATE-----' })
@@ -66,6 +67,9 @@ export const AcquirerEntry = Type.Object(
         closed,
       ),
     ),
+    /** Approvals without the bank: a payment up to this, in minor units. Absent: none at all. */
+    offlineFloorMinor: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' })),
+    offlineLimits: Type.Optional(OfflineLimits),
     reversals: Type.Optional(
       Type.Object(
         {

@@ -92,6 +92,7 @@ const REASONS: Readonly<Record<ReversalCause, string>> = {
   badMac: REVERSAL_REASONS.suspectedMalfunction,
   unreadable: REVERSAL_REASONS.suspectedMalfunction,
   lineLost: REVERSAL_REASONS.responseTooLate,
+  partialRefused: REVERSAL_REASONS.voidedByOperator,
 }
 
 /** 0400, or 0401 once one may have left: every field the same but the MAC and its KSN. */

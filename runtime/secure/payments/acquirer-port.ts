@@ -1,6 +1,7 @@
 // What the payment service needs of acquirers, whatever their dialects and roads: ask, advise, reverse, compare, upload.
 import type { Money } from '../../../hal/base/money.js'
 import type { DukptCiphertext } from '../card-transaction.js'
+import type { OfflineLimits } from './offline-limits.js'
 import type { BatchTotals, ReversalCause } from './payment-record.js'
 
 /** Asked of the host before anything is promised; each may be reversed. */
@@ -177,6 +178,7 @@ export interface AcquirerCapabilities {
   readonly upload: boolean
   /** Offline approvals up to this, in minor units; absent: none at all. */
   readonly offlineFloorMinor?: bigint
+  readonly offlineLimits?: OfflineLimits
 }
 
 export interface Acquirer {

@@ -4,12 +4,16 @@ import { isPosternError } from '../../../hal/base/errors.js'
 import type { CardAuthorisation, CardTransaction, FinalOutcome } from '../card-transaction.js'
 import type { Acquirer, AuthoriseAnswer } from './acquirer-port.js'
 import type { Lane } from './lane.js'
+import { approveWithoutHost } from './offline-approval.js'
 import type { PaymentDependencies } from './payment-port.js'
 import { amountOf } from './payment-view.js'
 import { originalFacts, type Reversals } from './reversals.js'
 import type { SaleRecord } from './sale-record.js'
 
-type Needs = Pick<PaymentDependencies, 'acquirers' | 'log' | 'isOnline'>
+type Needs = Pick<
+  PaymentDependencies,
+  'journal' | 'acquirers' | 'vault' | 'ask' | 'texts' | 'log' | 'isOnline'
+>
 type Answered = Extract<AuthoriseAnswer, { kind: 'answered' }>
 
 /** A signal that never fires: once the card was read, nothing but its own time-outs ends a payment. */
@@ -108,7 +112,8 @@ export async function authorise(
   /** So that the card can end in good order; what it says changes nothing. */
   const endCard = (saying: Promise<unknown>) =>
     saying.catch((error: unknown) => note('payment.cardFault', error))
-  const endCardWithoutHost = () => endCard(card.hostAnswer({ kind: 'unableToGoOnline' }, unending()))
+  const endCardWithoutHost = () =>
+    endCard(card.hostAnswer({ kind: 'unableToGoOnline', decline: true }, unending()))
 
   async function finishApproved(answer: Answered): Promise<void> {
     record.advance('hostApproved', { response: responseOf(answer) })
@@ -135,7 +140,15 @@ export async function authorise(
     }
   }
 
-  const answer = await askHost().finally(() => forget(authorisation))
+  const answer = await askHost().catch((error: unknown) => {
+    forget(authorisation)
+    throw error
+  })
+  if (answer.kind === 'notSent' && authorisation.facts.entryMode === 'chip')
+    return approveWithoutHost(deps, record, authorisation, answer.reason, card).finally(() =>
+      forget(authorisation),
+    )
+  forget(authorisation)
   switch (answer.kind) {
     case 'notSent':
       record.end('needsNetwork', answer.reason)

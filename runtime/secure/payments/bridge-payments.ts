@@ -13,6 +13,8 @@ type PaymentMethods = Pick<
   | 'payments.receipt'
   | 'payments.unacknowledged'
   | 'payments.acknowledge'
+  | 'payments.stuck'
+  | 'payments.review'
   | 'round.totals'
   | 'round.close'
   | 'session.signIn'
@@ -31,6 +33,11 @@ export function servePayments(service: PaymentService, session: Session): Paymen
     'payments.unacknowledged': () => service.unacknowledged(),
     'payments.acknowledge': ({ sequence }) => {
       service.acknowledge(sequence)
+      return null
+    },
+    'payments.stuck': () => service.stuck(),
+    'payments.review': async (_, signal) => {
+      await service.review(signal)
       return null
     },
     'round.totals': () => service.totals(),

@@ -5,6 +5,7 @@ import type { CardEndReason, CardPrompts, CardTransaction, StartOutcome } from '
 import { authorise, forget } from './authorise.js'
 import { cardHistory } from './card-history.js'
 import type { Lane } from './lane.js'
+import { approveWithoutHost, chooseOffline } from './offline-approval.js'
 import type { PaymentDependencies } from './payment-port.js'
 import type { EndedOutcome, PaymentRecord } from './payment-record.js'
 import { OWED_STATES } from './payment-states.js'
@@ -26,9 +27,21 @@ const ENDED: Readonly<Record<CardEndReason, { outcome: EndedOutcome; code: strin
   stripeUnreadable: { outcome: 'cardUnusable', code: 'STRIPE_UNREADABLE' },
 }
 
+/** The payment stands; it has not been told. */
+const APPROVED: readonly string[] = ['CARD_FINAL', 'OFFLINE_APPROVED']
+
 type Needs = Pick<
   PaymentDependencies,
-  'journal' | 'acquirers' | 'cards' | 'texts' | 'clock' | 'log' | 'isOnline' | 'exceptionFile'
+  | 'journal'
+  | 'acquirers'
+  | 'cards'
+  | 'texts'
+  | 'clock'
+  | 'log'
+  | 'isOnline'
+  | 'exceptionFile'
+  | 'vault'
+  | 'ask'
 >
 
 /** A sale under way. */
@@ -84,8 +97,11 @@ export function startSale(
 
   /** No network, or an earlier payment that must be taken back first: found before the card is asked for. */
   async function roadIsClear(): Promise<boolean> {
+    const offline = chooseOffline(deps, created)
     if (!deps.isOnline()) {
-      record.end('needsNetwork', 'NO_NETWORK')
+      if (offline.allowed) return true
+      const code = offline.code === 'OFFLINE_NOT_ALLOWED' ? 'NO_NETWORK' : offline.code
+      record.end('needsNetwork', code)
       return false
     }
     const candidates = deps.acquirers.route({ kind: 'sale', amount: amountOf(created) })
@@ -94,6 +110,7 @@ export function startSale(
       if (await lane.run(() => reversals.clear(acquirer, cancelling.signal))) return true
     }
     if (cancelling.signal.aborted) record.end('cancelled', 'CANCELLED')
+    else if (offline.allowed) return true
     else record.end('needsNetwork', candidates.length === 0 ? 'NO_ACQUIRER' : 'REVERSAL_FIRST')
     return false
   }
@@ -139,10 +156,9 @@ export function startSale(
         return record.advance('cardDeclined', { card: facts, code: 'CARD_AAC', de55: toHex(de55) }, true)
       }
       case 'approvedOffline': {
-        // NOTE: a payment stands only with a host's answer here (floor limit zero); the card's own approval lapses.
-        forget(outcome.authorisation)
-        const { facts } = outcome.authorisation
-        return record.advance('cardDeclined', { card: facts, code: 'OFFLINE_NOT_ALLOWED' }, true)
+        const { authorisation, signatureRequired } = outcome
+        const approving = approveWithoutHost(deps, record, authorisation, '', undefined, signatureRequired)
+        return approving.finally(() => forget(authorisation))
       }
       case 'online':
       case 'stripe':
@@ -157,9 +173,9 @@ export function startSale(
       record.endAfterFault(error)
     } finally {
       cancellable = false
-      await card?.finish({ approved: record.current.state === 'CARD_FINAL' }).catch(cardFault)
+      await card?.finish({ approved: APPROVED.includes(record.current.state) }).catch(cardFault)
     }
-    if (record.current.state === 'CARD_FINAL') record.advance('completed', {}, true)
+    if (APPROVED.includes(record.current.state)) record.advance('completed', {}, true)
     return record.current
   }
 

@@ -45,7 +45,9 @@ export function prepareStatements(db: Database.Database) {
     addPayment: db.prepare(
       'INSERT INTO payments (key, state, open, round, reference, void_key, record) VALUES (?, ?, ?, ?, ?, ?, ?)',
     ),
-    setPayment: db.prepare('UPDATE payments SET state = ?, open = ?, void_key = ?, record = ? WHERE key = ?'),
+    setPayment: db.prepare(
+      'UPDATE payments SET state = ?, open = ?, round = ?, void_key = ?, record = ? WHERE key = ?',
+    ),
     byVoidKey: db.prepare('SELECT record FROM payments WHERE void_key = ?'),
     open: db.prepare('SELECT record FROM payments WHERE open = 1 ORDER BY rowid'),
     ofRound: db.prepare('SELECT record FROM payments WHERE round = ? ORDER BY rowid'),

@@ -176,7 +176,7 @@ export function openJournal(
         const json = JSON.stringify(after)
         if (before === undefined)
           sql.addPayment.run(after.key, after.state, open, after.round, after.reference, voidKey, json)
-        else sql.setPayment.run(after.state, open, voidKey, json, after.key)
+        else sql.setPayment.run(after.state, open, after.round, voidKey, json, after.key)
       },
       putRound(record) {
         const after = log('rounds', record.id, find<RoundRecord>(sql.round, record.id), record)

@@ -16,6 +16,21 @@ export const MerchantDocument = Type.Object(
     locale: Type.String({ pattern: '^[a-z]{2}(-[A-Z]{2})?$' }),
     /** ISO 18245 merchant category code. */
     categoryCode: Type.String({ pattern: '^[0-9]{4}$' }),
+    /** What a supervisor may agree to for one operator in one shift; what is left out has the default beside it. */
+    supervision: Type.Optional(
+      Type.Object(
+        {
+          /** Ends of stuck items, voice codes, typed cards: 20. */
+          overrides: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000 })),
+          /** Refunds and voids: 20, and 100,000 minor units in all. */
+          refunds: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000 })),
+          refundsMinor: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' })),
+          /** A single refund that names no payment: 10,000 minor units. */
+          unlinkedRefundMinor: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' })),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 )

@@ -8,13 +8,16 @@ import type {
   ReceiptFacts,
   RoundClose,
   RoundTotals,
+  StuckPayments,
   VoidRequest,
 } from '../../api/payments.js'
+import type { Screen, ScreenResult } from '../../api/screens.js'
 import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
 import type { Texts } from '../texts.js'
 import type { Acquirers } from './acquirer-port.js'
 import type { Journal } from './journal.js'
 import type { MerchantDocument } from './merchant-document.js'
+import type { CardVault } from './sealed-cards.js'
 
 /** Who asks: set by the world that carries the request, shown in the top row. */
 export interface Owner {
@@ -40,6 +43,9 @@ export interface PaymentDependencies {
     readonly request: CollectRequest
   }) => CardPrompts & { close(): void }
   readonly session: PaymentSession
+  /** A question of the secure world's own to whoever holds the terminal, in the operator's language. */
+  readonly ask: (screen: Screen, signal: AbortSignal) => Promise<ScreenResult>
+  readonly vault: CardVault
   /** True for the token of a card that the issuer is to be asked about in any case; absent: no file. */
   readonly exceptionFile?: (cardToken: string) => boolean
   readonly texts: Texts
@@ -76,6 +82,10 @@ export interface PaymentService {
   /** Takes an approved payment of the open round back, after a supervisor's code. */
   voidPayment(request: VoidRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
   receipt(key: string, app?: string): ReceiptFacts | null
+  /** What is owed to an acquirer, or refused by it: nothing of this is over. */
+  stuck(): StuckPayments
+  /** Shows the same on secure screens; a supervisor may end there what the host will not settle. */
+  review(signal?: AbortSignal): Promise<void>
   unacknowledged(): UnacknowledgedPayment[]
   acknowledge(sequence: number): void
   /** Opens or resumes a round for who has just signed in; why not, in words, where another's round is still open. */

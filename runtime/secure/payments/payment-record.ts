@@ -14,6 +14,7 @@ export type ReversalCause =
   | 'cardFailed' // card or reader broke before its last word
   | 'restart' // found unfinished at boot
   | 'void' // taken back by the operator
+  | 'partialRefused' // the host approved less, and nobody wanted that
 
 /** What a payment is; absent in a record: a sale. */
 export type PaymentType = 'sale' | 'refund' | 'preauth' | 'increment' | 'completion'
@@ -43,6 +44,43 @@ export interface VoidMark {
   readonly atMs: number
 }
 
+/** An approval that the host has to hear of, or has heard of. Its trace number and time are the payment's own. */
+export interface Advice {
+  /** DE39 of what was decided here: `Y1`, `Y3` of the card, `00` with a voice code or for a completion. */
+  readonly responseCode: string
+  /** Times that bytes may have left. */
+  readonly attempts: number
+  /** Failures in a row, connecting included. */
+  readonly failures: number
+  readonly lastFailure?: string
+  readonly answeredAtMs?: number
+  /** DE39 of the host's answer. */
+  readonly answer?: string
+}
+
+/** Card data of an unsent offline approval: ciphertext under a key of its own in the key store. */
+export interface SealedCard {
+  readonly keyId: string
+  /** Hex; empty once the host has answered and the key is destroyed. */
+  readonly sealed: string
+}
+
+/** How a person ended or restarted what the host would not settle. */
+export interface Resolution {
+  readonly how: 'ended' | 'retried'
+  readonly operator: string
+  readonly supervisor: string
+  readonly reason: string
+  readonly atMs: number
+}
+
+/** What operators of a shift had a supervisor agree to. */
+export interface Supervised {
+  readonly overrides: number
+  readonly refunds: number
+  readonly refundsMinor: string
+}
+
 /** How a payment ended before anything was sent. */
 export type EndedOutcome = Extract<
   PaymentOutcome,
@@ -63,9 +101,17 @@ export interface PaymentRecord {
   readonly batch: number
   readonly reference: string
   readonly description?: string
-  /** Minor units, decimal. */
+  /** Minor units, decimal: what is asked of the host, tip and cashback included. */
   readonly minor: string
   readonly currency: string
+  /** Of `minor`: given as a tip, and paid out in cash. */
+  readonly tipMinor?: string
+  readonly cashbackMinor?: string
+  /** The host may approve less; `approvedMinor` is then what counts. */
+  readonly partialAllowed?: boolean
+  readonly approvedMinor?: string
+  /** What the whole order comes to, where it is paid in parts. */
+  readonly dueMinor?: string
   /** Of the operator: messages are in it. */
   readonly locale: string
   /** First language of the card's preference that we have texts in: the receipt's reason is in it. */
@@ -100,16 +146,29 @@ export interface PaymentRecord {
   readonly code?: string
   readonly reversal?: Reversal
   readonly void?: VoidMark
+  /** Approved here and not by the host: by the card alone, or by the bank's voice. */
+  readonly offline?: 'card' | 'voice'
+  readonly advice?: Advice
+  readonly sealedCard?: SealedCard
+  /** Who agreed to a refund, a typed card or a voice code. */
+  readonly supervisor?: string
+  readonly reason?: string
+  readonly resolution?: Resolution
   /** Answers that came when nothing waited for them; they change nothing. */
   readonly lateAnswers?: number
 }
 
-/** Totals as they are sent to the acquirer and kept with the round. Minor units, decimal. */
+/**
+ * Totals as they are sent to the acquirer and kept with the round. Minor units, decimal. Refunds are credits (DE74 and
+ * DE86 of ISO 8583:1987); absent where there are none.
+ */
 export interface BatchTotals {
   readonly sales: number
   readonly salesMinor: string
   readonly voids: number
   readonly voidsMinor: string
+  readonly refunds?: number
+  readonly refundsMinor?: string
 }
 
 /** Totals sent to one acquirer: fixed when they are first sent; every comparison of this batch sends the same. */
@@ -140,5 +199,6 @@ export interface RoundRecord {
   readonly differences?: readonly string[]
   /** The round was closed without the acquirer's word: its totals are still sent. */
   readonly comparisonOwed?: boolean
+  readonly supervised?: Supervised
   readonly closedAtMs?: number
 }

@@ -2,6 +2,8 @@
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
 import { type Money, moneyFromJson, moneyToJson } from '../../../hal/base/money.js'
 import type { CollectRequest, PaymentView, RoundClose } from '../../api/payments.js'
+import { createAdvices } from './advices.js'
+import { type Background, startBackground } from './background.js'
 import { type Sale, startSale } from './collect.js'
 import { createLane } from './lane.js'
 import { utcOffsetMin } from './local-time.js'
@@ -10,8 +12,9 @@ import type { PaymentRecord } from './payment-record.js'
 import { LIVE_STATES, STANDING_STATES } from './payment-states.js'
 import { amountOf, createViews } from './payment-view.js'
 import { recoverPayments } from './recovery.js'
-import { type Background, createReversals, startBackground } from './reversals.js'
+import { createReversals } from './reversals.js'
 import { createRounds } from './rounds.js'
+import { createStuckItems } from './stuck-items.js'
 import { voidPayment } from './void-payment.js'
 
 /** Most changes handed to the open world at once. */
@@ -26,7 +29,9 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
   const views = createViews(merchant, deps.texts)
   const lane = createLane()
   const reversals = createReversals(deps)
-  const rounds = createRounds(deps, lane, reversals)
+  const advices = createAdvices(deps)
+  const stuck = createStuckItems(deps)
+  const rounds = createRounds(deps, lane, reversals, advices)
   let live: { readonly key: string; readonly sale: Sale; readonly view: Promise<PaymentView> } | undefined
   let occupied = false // a void or a close: no payment may begin meanwhile
   let closing: Promise<RoundClose> | undefined
@@ -103,7 +108,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
       refuseOtherRequest(known, request, owner)
       return live?.key === request.key ? live.view : views.view(known)
     }
-    if (journal.paymentByVoidKey(request.key) !== undefined)
+    if (journal.paymentByVoidKey(request.key) !== undefined || journal.retired('key', request.key))
       throw new PosternError('KEY_REUSED', 'this key was used for a void')
     if (session.operator === null) throw new PosternError('NO_OPERATOR', 'nobody is signed in')
     const { key, reference } = request
@@ -112,7 +117,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     const paid = journal
       .paymentsOfReference(reference)
       .some(({ state }) => STANDING_STATES.includes(state) || LIVE_STATES.includes(state))
-    if (paid) return views.plain(subject, 'alreadyPaid')
+    if (paid || journal.retired('reference', reference)) return views.plain(subject, 'alreadyPaid')
 
     const prompts = deps.prompts({ owner, request })
     let record: PaymentRecord
@@ -182,7 +187,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
           const reference = original?.reference ?? '-'
           return views.plain({ key: request.key, reference, amount, locale }, 'busy')
         }
-        return occupying(() => voidPayment(deps, lane, reversals, views, request, owner, signal))
+        return occupying(() => voidPayment(deps, lane, { reversals, advices }, views, request, owner, signal))
       }),
 
     receipt(key, app) {
@@ -191,6 +196,14 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
       const voided = owned(journal.paymentByVoidKey(key), app)
       return voided === undefined ? null : views.voidReceipt(voided)
     },
+
+    stuck: () => stuck.list(),
+    review: (signal = new AbortController().signal) =>
+      guarded(() =>
+        stuck.review(signal, async () => {
+          background?.wake()
+        }),
+      ),
 
     unacknowledged: () =>
       journal.changes(MAX_CHANGES).map(({ sequence, key, app }) => ({
@@ -218,16 +231,18 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
 
     recover() {
       if (recoverPayments(deps) > 0) deps.onChanged()
+      void advices.sweep()
       background = startBackground(
         deps,
         lane,
-        reversals,
+        [reversals, advices],
         () => (live === undefined || live.sale.owed) && !occupied && deps.isOnline(),
         (signal) => rounds.compareOwed(signal),
       )
     },
     roadChanged() {
       reversals.hurry()
+      advices.hurry()
       background?.wake()
     },
     async stop() {

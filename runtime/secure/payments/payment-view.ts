@@ -13,6 +13,7 @@ const WHILE_OWED: Readonly<Record<ReversalCause, PaymentOutcome>> = {
   lineLost: 'reversing',
   restart: 'reversing',
   void: 'reversing',
+  partialRefused: 'reversing',
   cardFailed: 'reversing',
   cardDeclined: 'declined',
   cardRemoved: 'cardRemoved',
@@ -27,6 +28,7 @@ const ONCE_REVERSED: Readonly<Record<ReversalCause, PaymentOutcome>> = {
   restart: 'reversed',
   cardFailed: 'reversed',
   void: 'voided',
+  partialRefused: 'reversed',
 }
 
 /** What became of a payment, as its state and the cause of its reversal say. */
@@ -73,7 +75,8 @@ export function localIso(atMs: number, utcOffsetMin: number): string {
   return `${local}${utcOffsetMin < 0 ? '-' : '+'}${pad(Math.floor(minutes / 60))}:${pad(minutes % 60)}`
 }
 
-export const amountOf = (record: PaymentRecord) => money(BigInt(record.minor), record.currency)
+export const amountOf = (record: PaymentRecord) =>
+  money(BigInt(record.approvedMinor ?? record.minor), record.currency)
 
 /** Makes views and receipts; the narrow things they need are the merchant's facts and the texts. */
 export interface Views {
@@ -106,10 +109,11 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
   }
 
   function codeOf(record: PaymentRecord): string | undefined {
+    if (record.void !== undefined) return 'VOID'
     if (record.state === 'ADVICE_PENDING') return 'OFFLINE'
+    if (record.state === 'ADVICE_REFUSED') return 'ADVICE_REFUSED'
     if (record.state === 'REVERSAL_STUCK') return 'STUCK'
     if (record.signatureRequired === true && outcomeOf(record) === 'approved') return 'SIGNATURE'
-    if (record.reversal?.cause === 'void') return 'VOID'
     return record.code
   }
 
@@ -197,16 +201,17 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
     },
     voidReceipt(record) {
       const { void: mark, reversal } = record
-      if (mark === undefined || reversal === undefined || record.state !== 'REVERSED') return null
+      const unsent = record.state === 'CANCELLED'
+      if (mark === undefined || !(unsent || record.state === 'REVERSED')) return null
       const { reason: _, responseCode: __, ...sale } = facts(record, 'approved')
       return {
         ...sale,
         type: 'void',
         at: localIso(mark.atMs, record.utcOffsetMin),
         operator: mark.operator,
-        stan: number6(reversal.stan),
+        stan: reversal === undefined ? '-' : number6(reversal.stan),
         receiptNumber: number6(mark.receiptNumber),
-        ...(reversal.responseCode === undefined ? {} : { responseCode: reversal.responseCode }),
+        ...(reversal?.responseCode === undefined ? {} : { responseCode: reversal.responseCode }),
       }
     },
   }

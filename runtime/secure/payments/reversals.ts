@@ -1,9 +1,8 @@
 // Reversals that are owed: sent before the next message of their acquirer, and until the host acknowledges.
 import { PosternError } from '../../../hal/base/errors.js'
-import { formatMoney } from '../../../hal/base/money.js'
-import type { Acquirer, OriginalFacts, ReversalAnswer } from './acquirer-port.js'
+import { formatMoney, money } from '../../../hal/base/money.js'
+import type { Acquirer, MoneyKind, OriginalFacts, ReversalAnswer } from './acquirer-port.js'
 import type { JournalStep } from './journal.js'
-import type { Lane } from './lane.js'
 import type { PaymentDependencies } from './payment-port.js'
 import type { PaymentRecord, Reversal, ReversalCause } from './payment-record.js'
 import { next, OWED_STATES, type PaymentInput } from './payment-states.js'
@@ -25,22 +24,30 @@ const CODES: Readonly<Record<ReversalCause, string>> = {
   cardFailed: 'CARD_ERROR',
   restart: 'RESTART',
   void: 'VOID',
+  partialRefused: 'PARTIAL_REFUSED',
 }
+
+/** How the host was told of a payment. */
+const kindOf = ({ type = 'sale', advice }: PaymentRecord): MoneyKind =>
+  type === 'sale' && advice !== undefined ? 'offlineSale' : type
 
 /** What a message about a payment repeats of it. @throws PosternError `STATE_INVALID` before it was prepared */
 export function originalFacts(record: PaymentRecord): OriginalFacts {
   const { stan, preparedAtMs, receiptNumber, card, response } = record
   if (stan === undefined || preparedAtMs === undefined)
     throw new PosternError('STATE_INVALID', 'the payment was never prepared', { state: record.state })
+  const { cashbackMinor, tipMinor } = record
   return {
-    kind: 'sale',
+    kind: kindOf(record),
     terminalId: record.terminalId,
     merchantId: record.merchantId,
     stan,
     preparedAtMs,
     receiptNumber,
     utcOffsetMin: record.utcOffsetMin,
-    amount: amountOf(record),
+    amount: money(BigInt(record.minor), record.currency),
+    ...(cashbackMinor === undefined ? {} : { cashbackMinor: BigInt(cashbackMinor) }),
+    ...(tipMinor === undefined ? {} : { tipMinor: BigInt(tipMinor) }),
     batch: record.batch,
     panSequence: card?.panSequence,
     entryMode: card?.entryMode ?? 'chip',
@@ -195,62 +202,6 @@ export function createReversals(deps: Needs): Reversals {
     },
     hurry() {
       tried.clear()
-    },
-  }
-}
-
-/** The worker beside the payments: reversals first, then what `further` does. */
-export interface Background {
-  /** Something is owed, or the way is free again: look what is due. */
-  wake(): void
-  stop(): Promise<void>
-}
-
-/**
- * Keeps sending what is owed whenever it may (there is a network and no payment is live), with bounded back-off.
- * `further` runs after it and answers whether it is done; a fault of the journal ends the worker.
- */
-export function startBackground(
-  deps: Pick<PaymentDependencies, 'clock' | 'onFatal'>,
-  lane: Lane,
-  reversals: Reversals,
-  mayWork: () => boolean,
-  further: (signal: AbortSignal) => Promise<boolean>,
-): Background {
-  const ending = new AbortController()
-  let nap = new AbortController()
-  let woken = false
-
-  async function rest(ms: number): Promise<void> {
-    if (!woken) await deps.clock.sleep(ms, nap.signal).catch(() => undefined)
-    woken = false
-    nap = new AbortController()
-  }
-  async function work(): Promise<void> {
-    while (!ending.signal.aborted) {
-      let done = false
-      if (mayWork()) {
-        done = await lane.run(async () => {
-          await reversals.flushDue(ending.signal)
-          return further(ending.signal)
-        })
-      }
-      const dueInMs = reversals.dueInMs()
-      await rest(dueInMs === undefined && done ? LONGEST_WAIT_MS : dueInMs || FIRST_WAIT_MS)
-    }
-  }
-  const running = work().catch((error) => {
-    if (!ending.signal.aborted) deps.onFatal(error)
-  })
-  return {
-    wake() {
-      woken = true
-      nap.abort()
-    },
-    async stop() {
-      ending.abort()
-      nap.abort()
-      await running
     },
   }
 }

@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { PosternError } from '../../../hal/base/errors.js'
 import { formatMoney } from '../../../hal/base/money.js'
 import type { Operator, RoundClose, RoundTotals } from '../../api/payments.js'
+import type { Advices } from './advices.js'
 import type { JournalStep } from './journal.js'
 import type { Lane } from './lane.js'
 import { utcOffsetMin } from './local-time.js'
 import type { PaymentDependencies } from './payment-port.js'
-import type { BatchClosing, RoundRecord } from './payment-record.js'
+import type { BatchClosing, PaymentRecord, RoundRecord } from './payment-record.js'
 import { next } from './payment-states.js'
 import { amountOf } from './payment-view.js'
 import type { Reversals } from './reversals.js'
@@ -34,7 +35,7 @@ const closingOf = ({ closing, closings }: RoundRecord, acquirer: string): BatchC
 
 type Comparison = Pick<RoundClose, 'agreement' | 'differences'>
 
-export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rounds {
+export function createRounds(deps: Needs, lane: Lane, reversals: Reversals, advices: Advices): Rounds {
   const { journal, acquirers, merchant, session, texts, clock, log } = deps
   const current = () => journal.openRounds().find(({ state }) => state !== 'CLOSED')
   const localeHere = () => session.operator?.locale ?? merchant.locale
@@ -55,14 +56,20 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
     return round
   }
 
+  /** A pre-authorisation is no money yet: it waits for its completion, over any number of rounds. */
+  function settle(payments: readonly PaymentRecord[], step: JournalStep): void {
+    for (const payment of payments) {
+      const held = payment.type === 'preauth' || payment.type === 'increment'
+      if ((payment.state === 'COMPLETED' && !held) || payment.state === 'ADVISED')
+        step.putPayment({ ...payment, state: next(payment.state, 'settled') })
+    }
+  }
+
   /** The last write of a round: its standing payments are settled, and the comparison may be owed. */
   function finish(round: RoundRecord, comparison: Comparison, step: JournalStep): RoundRecord {
     const { agreement, differences } = comparison
     const payments = journal.paymentsOfRound(round.id)
-    for (const payment of payments) {
-      if (payment.state === 'COMPLETED')
-        step.putPayment({ ...payment, state: next(payment.state, 'settled') })
-    }
+    settle(payments, step)
     const closed: RoundRecord = {
       ...round,
       state: 'CLOSED',
@@ -84,7 +91,7 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
   ): Promise<Comparison> {
     const notCompared: Comparison = { agreement: 'notCompared', differences: [] }
     const acquirer = acquirers.byId(acquirerId)
-    if (acquirer === undefined || reversals.owes(acquirer)) return notCompared
+    if (acquirer === undefined || reversals.owes(acquirer) || advices.owes(acquirer, id)) return notCompared
     const round = journal.round(id)!
     const known = closingOf(round, acquirerId)
     if (known?.agreement !== undefined)
@@ -217,7 +224,8 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
       }
       journal.commit('round.closing', (step) => step.putRound({ ...round, state: 'CLOSING' }))
       const comparison = await lane.run(async (): Promise<Comparison> => {
-        if (deps.isOnline()) for (const one of acquirers.all) await reversals.clear(one, signal)
+        for (const one of deps.isOnline() ? acquirers.all : [])
+          if (await reversals.clear(one, signal)) await advices.clear(one, signal)
         return compare(round.id, signal)
       })
       const closed = journal.commit('round.closed', (step) =>
@@ -231,14 +239,15 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals): Rou
       for (const round of journal.openRounds().filter(({ state }) => state === 'CLOSED')) {
         const comparison = await compare(round.id, signal)
         if (comparison.agreement === 'notCompared') return false
-        journal.commit('round.compared', (step) =>
+        journal.commit('round.compared', (step) => {
+          settle(journal.paymentsOfRound(round.id), step)
           step.putRound({
             ...journal.round(round.id)!,
             agreement: comparison.agreement,
             differences: [...comparison.differences],
             comparisonOwed: false,
-          }),
-        )
+          })
+        })
         log.info('round.compared', { round: round.id, agreement: comparison.agreement })
         if (comparison.agreement === 'differs')
           deps.onNotice(

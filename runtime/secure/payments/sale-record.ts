@@ -17,6 +17,8 @@ export interface SaleRecord {
   takeBack(input: PaymentInput, cause: ReversalCause, change?: Change): void
   /** PREPARED: with the trace number and all that a reversal needs. */
   prepare(change: Change): void
+  /** Approved without the host's yes: an advice is owed from now on, with all that it needs. */
+  approveOffline(input: 'offlineApproved' | 'voiceApproved', responseCode: string, change: Change): void
   /** Kept with the next step; not worth one of its own. */
   remember(change: Pick<PaymentRecord, 'cardLocale'>): void
   /** Ends or takes back what a fault of ours interrupted. @throws the fault itself where the journal failed */
@@ -61,6 +63,20 @@ export function saleRecord(deps: Needs, created: PaymentRecord, onOwed: () => vo
         return prepared
       })
     },
+    approveOffline(input, responseCode, change) {
+      record = journal.commit(`payment.${input}`, (step) => {
+        const after: PaymentRecord = {
+          ...record,
+          ...change,
+          state: next(record.state, input),
+          stan: record.stan ?? step.reserve('stan'),
+          preparedAtMs: record.preparedAtMs ?? clock.nowMs(),
+          advice: { responseCode, attempts: 0, failures: 0 },
+        }
+        step.putPayment(after)
+        return after
+      })
+    },
     remember(change) {
       record = { ...record, ...change }
     },
@@ -70,6 +86,7 @@ export function saleRecord(deps: Needs, created: PaymentRecord, onOwed: () => vo
       log.error('payment.fault', { payment: record.key, fault: code, state: record.state })
       if (record.state === 'CREATED' || record.state === 'PREPARED') own.end('cardUnusable', code)
       else if (record.state === 'SENT') own.takeBack('answerUnknown', 'unreadable')
+      else if (record.state === 'REFERRED') own.advance('voiceRefused', { code }, true)
       else if (record.state === 'APPROVED') own.takeBack('cardNotFinal', 'cardFailed')
     },
   }

@@ -2,20 +2,28 @@
 import { PosternError } from '../../../hal/base/errors.js'
 import { moneyToJson } from '../../../hal/base/money.js'
 import type { PaymentView, VoidRequest } from '../../api/payments.js'
+import type { Advices } from './advices.js'
 import type { Lane } from './lane.js'
 import type { Owner, PaymentDependencies } from './payment-port.js'
 import type { PaymentRecord } from './payment-record.js'
+import { next } from './payment-states.js'
 import { amountOf, type Views } from './payment-view.js'
 import { owing, type Reversals } from './reversals.js'
+import { countSupervised, supervise } from './supervision.js'
 
 type Needs = Pick<
   PaymentDependencies,
-  'journal' | 'acquirers' | 'merchant' | 'session' | 'clock' | 'log' | 'isOnline'
+  'journal' | 'acquirers' | 'merchant' | 'session' | 'vault' | 'clock' | 'log' | 'isOnline'
 >
+
+/** Approved without the host, which has not been told of it: it can be taken back without it too. */
+const isUnsent = ({ state, advice }: PaymentRecord) =>
+  state === 'ADVICE_PENDING' && advice !== undefined && advice.attempts === 0
 
 /** Why a payment cannot be voided, or undefined. */
 function refusal(record: PaymentRecord): string | undefined {
-  if (record.state === 'COMPLETED') return undefined
+  if (record.state === 'COMPLETED' || record.state === 'ADVISED' || isUnsent(record)) return undefined
+  if (record.state === 'ADVICE_PENDING') return 'ADVICE_FIRST'
   if (record.void !== undefined) return 'ALREADY_VOIDED'
   return record.state === 'SETTLED' ? 'ROUND_CLOSED' : 'NOT_APPROVED'
 }
@@ -29,7 +37,7 @@ function refusal(record: PaymentRecord): string | undefined {
 export async function voidPayment(
   deps: Needs,
   lane: Lane,
-  reversals: Reversals,
+  { reversals, advices }: { readonly reversals: Reversals; readonly advices: Advices },
   views: Views,
   request: VoidRequest,
   owner: Owner,
@@ -44,7 +52,7 @@ export async function voidPayment(
   const operator = session.operator
   if (operator === null) throw new PosternError('NO_OPERATOR', 'nobody is signed in')
 
-  const original = journal.payment(request.original)
+  let original = journal.payment(request.original)
   if (original === undefined || original.app !== owner.app) {
     const amount = { minor: '0', currency: merchant.currency }
     return views.plain(
@@ -59,24 +67,42 @@ export async function voidPayment(
     amount: moneyToJson(amountOf(original)),
     locale: operator.locale,
   }
-  const refused = refusal(original)
-  if (refused !== undefined) return views.plain(subject, 'declined', refused)
-  if (!deps.isOnline()) return views.plain(subject, 'needsNetwork', 'NO_NETWORK')
+  /** The host is told of an approval of ours before it is taken back; one that it never heard of needs no host. */
   const acquirer = deps.acquirers.byId(original.acquirer)
-  if (acquirer === undefined) return views.plain(subject, 'declined', 'ACQUIRER_GONE')
-  const supervisor = await session.authorise('refund', request.reason, signal)
-  if (supervisor === undefined) return views.plain(subject, 'cancelled', 'NOT_AUTHORISED')
+  const online = acquirer !== undefined && deps.isOnline()
+  if (original.state === 'ADVICE_PENDING' && !isUnsent(original) && online)
+    await lane.run(() => advices.clear(acquirer, signal))
+  const refusedFirst = refusal(journal.payment(request.original)!)
+  if (refusedFirst !== undefined) return views.plain(subject, 'declined', refusedFirst)
+  if (!isUnsent(original)) {
+    if (!deps.isOnline()) return views.plain(subject, 'needsNetwork', 'NO_NETWORK')
+    if (acquirer === undefined) return views.plain(subject, 'declined', 'ACQUIRER_GONE')
+  }
+  const minor = amountOf(original).minor
+  const word = await supervise(deps, { action: 'refund', reason: request.reason, minor }, signal)
+  if (word.kind === 'refused')
+    return views.plain(subject, word.code === 'CAP_REACHED' ? 'declined' : 'cancelled', word.code)
 
   const nowMs = deps.clock.nowMs()
+  original = journal.payment(request.original)! // an advice on its way may have been answered meanwhile
+  const refused = refusal(original)
+  if (refused !== undefined) return views.plain(subject, 'declined', refused)
+  const current = original
   journal.commit('payment.voided', (step) => {
     const receiptNumber = step.reserve('receipt')
     const { key, reason } = request
-    step.putPayment({
-      ...owing(original, 'voided', 'void', step, nowMs),
-      void: { key, reason, supervisor, receiptNumber, operator: operator.id, atMs: nowMs },
-    })
+    const { supervisor } = word
+    const mark = { key, reason, supervisor, receiptNumber, operator: operator.id, atMs: nowMs }
+    countSupervised(deps, step, 'refund', minor)
+    if (isUnsent(current)) {
+      const sealedCard = current.sealedCard && { sealedCard: { ...current.sealedCard, sealed: '' } }
+      step.putPayment({ ...current, ...sealedCard, state: next(current.state, 'voidedUnsent'), void: mark })
+      step.queueChange(current.key, current.app)
+    } else step.putPayment({ ...owing(current, 'voided', 'void', step, nowMs), void: mark })
   })
-  deps.log.info('payment.voiding', { payment: original.key, supervisor })
-  await lane.run(() => reversals.clear(acquirer, signal))
-  return views.voidView(journal.payment(original.key)!)
+  deps.log.info('payment.voiding', { payment: current.key, supervisor: word.supervisor })
+  if (isUnsent(current)) {
+    if (current.sealedCard) await deps.vault.destroy([current.sealedCard.keyId]).catch(() => undefined)
+  } else if (acquirer !== undefined) await lane.run(() => reversals.clear(acquirer, signal))
+  return views.voidView(journal.payment(current.key)!)
 }

@@ -388,7 +388,7 @@ t.test(
       printer: outcomes.filter((outcome) => outcome !== 'printed'),
       action: ['deliver', 'collect', 'partly', 'refused', 'notAtHome', 'receipt', 'undo', 'check', 'read'],
       receipt: ['customer', 'merchant'],
-      menu: ['find', 'end', 'signOut', 'slip'],
+      menu: ['find', 'end', 'signOut', 'slip', 'unresolved'],
       end: ['agrees', 'differs', 'notCompared'],
       'end.paper': ['agrees', 'differs', 'notCompared'],
     }

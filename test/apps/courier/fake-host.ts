@@ -232,6 +232,8 @@ export function fakeHost() {
       const view = viewOf(key, world.voidOutcome, reference, amount.minor)
       return world.voidCode === undefined ? view : { ...view, code: world.voidCode }
     },
+    'payments.stuck': () => ({ items: [] }),
+    'payments.review': () => null,
     'round.totals': totals,
     'round.close': () => {
       if (isRoundOpen) lastTotals = totals()

@@ -44,6 +44,7 @@ import {
   prompts,
   request,
   scriptedCards,
+  testVault,
 } from './support.js'
 
 const dir = t.testdir()
@@ -219,6 +220,8 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
     texts: loadTexts(join(packageRoot, 'runtime/secure/payments/texts')),
     clock: systemClock,
     log: silentLog,
+    ask: async () => ({ type: 'confirmed' }),
+    vault: testVault(folder, powerUntil(0)),
     isOnline: () => online,
     onChanged: () => undefined,
     onNotice: () => undefined,

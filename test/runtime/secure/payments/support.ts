@@ -1,12 +1,14 @@
 // A payment service with everything around it replaced: a clock that is moved by hand, a scripted card, a host with a
 // ledger, and a power switch that cuts at the n-th step.
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { fromHex } from '../../../../hal/base/bytes.js'
+import { fromHex, toHex } from '../../../../hal/base/bytes.js'
 import type { Clock } from '../../../../hal/base/clock.js'
 import { PosternError } from '../../../../hal/base/errors.js'
 import { type Log, silentLog } from '../../../../hal/base/log.js'
 import { packageRoot } from '../../../../hal/base/package-root.js'
 import type { CollectRequest, Operator } from '../../../../runtime/api/payments.js'
+import type { Screen, ScreenResult } from '../../../../runtime/api/screens.js'
 import type {
   CardAuthorisation,
   CardFacts,
@@ -17,9 +19,12 @@ import type {
   HostAnswer,
   StartOutcome,
 } from '../../../../runtime/secure/card-transaction.js'
+import type { KeyStore } from '../../../../runtime/secure/keys/key-store.js'
 import type {
   Acquirer,
+  AcquirerCapabilities,
   Acquirers,
+  AdviceAnswer,
   AuthoriseAnswer,
   OriginalFacts,
   UnknownCause,
@@ -30,6 +35,7 @@ import type { MerchantDocument } from '../../../../runtime/secure/payments/merch
 import type { PaymentDependencies, PaymentService } from '../../../../runtime/secure/payments/payment-port.js'
 import type { BatchTotals } from '../../../../runtime/secure/payments/payment-record.js'
 import { createPaymentService } from '../../../../runtime/secure/payments/payment-service.js'
+import { type CardVault, openCardVault } from '../../../../runtime/secure/payments/sealed-cards.js'
 import { loadTexts } from '../../../../runtime/secure/texts.js'
 
 export interface TestClock extends Clock {
@@ -141,6 +147,8 @@ export const authorisation = (): CardAuthorisation => ({
 export interface CardScript {
   start?: () => StartOutcome | Promise<StartOutcome>
   final?: (answer: HostAnswer) => FinalOutcome | Promise<FinalOutcome>
+  /** Without a host; it declines where absent. */
+  offline?: () => FinalOutcome
   /** Begins `start` when it was called: the test lets the card go on. */
   onFinish?: (approved: boolean) => void
 }
@@ -149,6 +157,14 @@ export const finalApproved = (): FinalOutcome => ({
   kind: 'approved',
   facts: { ...FACTS, cryptogramType: 'TC' },
   de55: fromHex('9F2608A1A2A3A4A5A6A7A8'),
+  signatureRequired: false,
+  adviceRequired: false,
+})
+/** Y3: the card's TC without a host. */
+export const offlineApproved = (): FinalOutcome => ({
+  kind: 'approvedOffline',
+  facts: { ...FACTS, cryptogramType: 'TC' },
+  de55: fromHex('9F2608C1C2C3C4C5C6C7C8'),
   signatureRequired: false,
   adviceRequired: false,
 })
@@ -172,6 +188,8 @@ export function scriptedCards(script: CardScript, power: Power, calls: string[])
     async hostAnswer(answer) {
       calls.push(`hostAnswer ${answer.kind}`)
       power.step('card: host answer')
+      if (answer.kind === 'unableToGoOnline' && answer.decline !== true && script.offline !== undefined)
+        return script.offline()
       if (answer.kind === 'unableToGoOnline' || !answer.approved) return finalDeclined(false)
       return (script.final ?? finalApproved)(answer)
     },
@@ -201,7 +219,7 @@ export class TestHost implements Acquirer {
   readonly terminalId: string
   readonly merchantId = 'MERCHANT0000001'
   readonly currency = 'EUR'
-  readonly capabilities = {
+  capabilities: AcquirerCapabilities = {
     refund: true,
     preauth: true,
     partial: true,
@@ -209,13 +227,16 @@ export class TestHost implements Acquirer {
     cashback: true,
     manualEntry: true,
     upload: true,
-    offlineFloorMinor: 5000n,
   }
   readonly ledger = new Map<string, LedgerLine>()
   readonly log: string[] = []
   rules: HostRule[] = []
   /** Reversals and totals are answered like this; the first is used up. */
   reversalRules: ('ok' | 'silent' | 'lost')[] = []
+  /** Advices are answered like this; the first is used up. */
+  adviceRules: ('ok' | 'refuse' | 'silent' | 'lost')[] = []
+  /** Card data of advices, as they came. */
+  readonly advisedCards: string[] = []
   reachable = true
   power: Power = powerUntil(0)
 
@@ -290,16 +311,21 @@ export class TestHost implements Acquirer {
       : { kind: 'differs' as const, host, responseCode: '95', uploadWanted: true }
   }
 
-  async advise(request: Parameters<Acquirer['advise']>[0], beforeSend: () => void) {
-    if (!this.reachable) return { kind: 'notSent' as const, reason: 'ROAD_CLOSED' }
+  async advise(request: Parameters<Acquirer['advise']>[0], beforeSend: () => void): Promise<AdviceAnswer> {
+    if (!this.reachable) return { kind: 'notSent', reason: 'ROAD_CLOSED' }
     beforeSend()
     this.power.step('host: advice under way')
-    const { facts, repeat } = request
-    this.log.push(`${repeat ? 'advice again' : 'advice'} ${facts.kind} ${facts.stan}`)
-    if (facts.kind !== 'offlineDecline')
-      this.ledger.set(this.#id(facts), { minor: facts.amount.minor, batch: facts.batch, state: 'approved' })
+    const { facts, repeat, card, responseCode } = request
+    const rule = this.adviceRules.shift() ?? 'ok'
+    this.log.push(`${repeat ? '0221' : '0220'} ${facts.kind} ${facts.stan} ${responseCode}`)
+    if (card !== undefined) this.advisedCards.push(toHex(card.cardData.bytes))
+    const id = this.#id(facts)
+    if (rule === 'refuse') return { kind: 'refused', responseCode: '05' }
+    if (rule !== 'lost' && this.ledger.get(id) === undefined)
+      this.ledger.set(id, { minor: facts.amount.minor, batch: facts.batch, state: 'approved' })
     this.power.step('host: advice done')
-    return { kind: 'acknowledged' as const, responseCode: '00', retrievalReference: '000000000002' }
+    if (rule !== 'ok') return { kind: 'failed', reason: 'timeout' }
+    return { kind: 'acknowledged', responseCode: '00', retrievalReference: '000000000002' }
   }
 
   async upload(request: Parameters<Acquirer['upload']>[0]) {
@@ -342,6 +368,49 @@ export const prompts: CardPrompts & { close(): void } = {
   removeCard() {},
 }
 
+/** A key store in memory that outlives the terminals of one folder, as a file would. */
+const stores = new Map<string, Map<string, Uint8Array>>()
+export function memoryStore(folder: string): KeyStore & { readonly records: Map<string, Uint8Array> } {
+  const records = stores.get(folder) ?? new Map<string, Uint8Array>()
+  stores.set(folder, records)
+  return {
+    records,
+    read: async (name) => {
+      const secret = records.get(name)
+      return secret && { secret: secret.slice(), generation: 1, behind: false }
+    },
+    write: async (name, secret) => void records.set(name, secret.slice()),
+    close: () => undefined,
+  }
+}
+/** The vault of a store, opened without waiting: its calls wait for it. */
+export function testVault(folder: string, power: Power): CardVault {
+  const store = memoryStore(folder)
+  const opening = openCardVault(
+    {
+      ...store,
+      write: (name, secret) => {
+        power.step('key store: write')
+        return store.write(name, secret)
+      },
+    },
+    (length) => new Uint8Array(randomBytes(length)),
+  )
+  let vault: CardVault | undefined
+  const opened = opening.then((one) => {
+    vault = one
+    return one
+  })
+  return {
+    room: () => vault?.room() ?? 100,
+    ids: () => vault?.ids() ?? [],
+    seal: async (payment, card) => (await opened).seal(payment, card),
+    open: (payment, sealed) => vault!.open(payment, sealed),
+    destroy: async (ids) => (await opened).destroy(ids),
+    close: () => vault?.close(),
+  }
+}
+
 export const request = (key: string, minor = '1250', reference = `REF-${key}`): CollectRequest => ({
   key,
   amount: { minor, currency: 'EUR' },
@@ -370,6 +439,10 @@ export interface TerminalOptions {
   readonly operator?: Operator | null
   readonly supervisor?: string | undefined
   readonly isOnline?: () => boolean
+  /** Who answers the secure world's own questions; yes to everything where absent. */
+  readonly ask?: (screen: Screen) => ScreenResult | Promise<ScreenResult>
+  /** Card data of offline approvals survive a cut under this name; the folder's where absent. */
+  readonly store?: string
   readonly cards?: CardTransactionFactory
   readonly prompts?: PaymentDependencies['prompts']
   readonly log?: Log
@@ -407,6 +480,8 @@ export function startTerminal(options: TerminalOptions): Terminal {
     clock,
     log: options.log ?? silentLog,
     isOnline: options.isOnline ?? (() => true),
+    vault: testVault(options.store ?? options.folder, power),
+    ask: async (screen) => options.ask?.(screen) ?? { type: 'confirmed' },
     onChanged: () => {
       terminal.changes++
     },
