@@ -33,6 +33,7 @@ const PACKAGES = {
     mosquitto: 'an MQTT broker, for tests of the link',
     socat: 'pairs of pseudo-terminals, for tests of the printer',
     chromium: 'a browser, for tests of the virtual handheld',
+    strace: 'what a process writes and syncs, for power cuts over recorded disks',
     gdb: 'core dumps, for the test that looks for card data in memory',
     iproute2: 'network namespaces, for tests with private networks',
   },
