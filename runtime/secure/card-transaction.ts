@@ -72,6 +72,9 @@ export type FallbackReason =
   | 'chipError' // the chip broke the protocol before its first cryptogram
   | 'noApplication' // a chip without an application in common, where the configuration allows it
 
+/** Why the stripe took the chip's place. */
+export type ChipFailure = Exclude<FallbackReason, 'noChip'>
+
 /** A card's stripe instead of its chip; `de55` is empty. */
 export interface StripeAuthorisation extends CardAuthorisation {
   /** Three digits (ISO/IEC 7813): the first 2 or 6 means a chip. */

@@ -279,7 +279,8 @@ function cardTransactions(
       throw new PosternError('DEVICE_LOST', 'this board has no chip card reader that works')
     }
   }
-  return contactCardTransactions({ reader, keys, configuration, clock, random, log })
+  const stripeReader = board.device('magnetic-stripe-reader')
+  return contactCardTransactions({ reader, stripeReader, keys, configuration, clock, random, log })
 }
 
 function followPower(board: Board, screens: ScreenService): void {

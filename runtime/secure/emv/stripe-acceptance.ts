@@ -1,5 +1,5 @@
 // May this stripe be used, and how is its holder verified? Service code, chip first, fallback (EMV Book 4 v4.4, 2.3; ISO/IEC 7813; scheme rules).
-import type { CardRequestType, FallbackReason } from '../card-transaction.js'
+import type { CardRequestType, ChipFailure, FallbackReason } from '../card-transaction.js'
 import { type CardEnd, ends } from './card-end.js'
 import { isExpired } from './dates.js'
 import { readServiceCode, type ServiceCode } from './service-code.js'
@@ -10,7 +10,7 @@ import { CAPABILITY, hasBit } from './verification-results.js'
 /** How often the chip could not be read in this payment, and how the last time. */
 export interface ChipFailures {
   readonly count: number
-  readonly reason: Exclude<FallbackReason, 'noChip'> | undefined
+  readonly reason: ChipFailure | undefined
 }
 
 /** A card whose chip fails oftener ends the payment, however often it is put in while the stripe is asked for. */

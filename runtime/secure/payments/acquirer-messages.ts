@@ -78,7 +78,7 @@ export function saleMessage(entry: Entry, request: AuthoriseRequest, macKsn: Uin
     [48, card && encodeCardData(card.cardData)],
     [52, card?.pinBlock?.bytes],
     [53, encodeSecurityControl({ macKsn, pinKsn: card?.pinBlock?.ksn })],
-    [55, card?.de55],
+    [55, card && card.de55.length > 0 ? card.de55 : undefined],
   ])
 }
 

@@ -1,6 +1,6 @@
 // What the payment service needs of acquirers, whatever their dialects and roads: ask, advise, reverse, compare, upload.
 import type { Money } from '../../../hal/base/money.js'
-import type { DukptCiphertext } from '../card-transaction.js'
+import type { ChipFailure, DukptCiphertext } from '../card-transaction.js'
 import type { OfflineLimits } from './offline-limits.js'
 import type { BatchTotals, ReversalCause } from './payment-record.js'
 
@@ -37,11 +37,16 @@ export interface OriginalFacts {
   readonly retrievalReference: string | undefined
 }
 
+/** Track 2 under the data key, and why it is of the stripe where the card has a chip. */
+export interface CardData extends DukptCiphertext {
+  readonly fallback?: ChipFailure
+}
+
 /** What the card gave; an increment and a linked refund go without. */
 export interface RequestCard {
   /** Empty where there is no chip. */
   readonly de55: Uint8Array
-  readonly cardData: DukptCiphertext
+  readonly cardData: CardData
   readonly pinBlock: DukptCiphertext | undefined
 }
 

@@ -1,7 +1,13 @@
 // From the card's first cryptogram to its second: ask the host, give the card its answer, believe neither alone.
 import { erase, toHex } from '../../../hal/base/bytes.js'
 import { isPosternError } from '../../../hal/base/errors.js'
-import type { CardAuthorisation, CardTransaction, FinalOutcome } from '../card-transaction.js'
+import type {
+  CardAuthorisation,
+  CardTransaction,
+  ChipFailure,
+  FinalOutcome,
+  StripeAuthorisation,
+} from '../card-transaction.js'
 import type { Acquirer, AuthoriseAnswer } from './acquirer-port.js'
 import type { Lane } from './lane.js'
 import { approveWithoutHost } from './offline-approval.js'
@@ -24,6 +30,12 @@ export function forget({ cardData, pinBlock }: CardAuthorisation): void {
   erase(cardData.bytes, pinBlock?.bytes)
 }
 
+/** Of a stripe that was read of a card with a chip. */
+function fallbackOf(authorisation: CardAuthorisation | StripeAuthorisation): { fallback?: ChipFailure } {
+  if (!('reason' in authorisation) || authorisation.reason === 'noChip') return {}
+  return { fallback: authorisation.reason }
+}
+
 const responseOf = ({ responseCode, authorisationCode, retrievalReference }: Answered) => ({
   code: responseCode,
   ...(authorisationCode === undefined ? {} : { authorisationCode }),
@@ -40,9 +52,10 @@ export async function authorise(
   reversals: Reversals,
   record: SaleRecord,
   card: CardTransaction,
-  authorisation: CardAuthorisation,
+  authorisation: CardAuthorisation | StripeAuthorisation,
 ): Promise<void> {
   const { acquirers, log } = deps
+  const fallback = fallbackOf(authorisation)
 
   const note = (event: string, error: unknown): string => {
     const code = isPosternError(error) ? error.code : 'FAULT'
@@ -58,6 +71,7 @@ export async function authorise(
         card: facts,
         cardToken,
         de55: toHex(de55),
+        ...fallback,
         acquirer: acquirer.id,
         terminalId: acquirer.terminalId,
         merchantId: acquirer.merchantId,
@@ -65,7 +79,7 @@ export async function authorise(
       return acquirer.authorise(
         {
           facts: { ...originalFacts(record.current), kind: 'sale' },
-          card: { de55, cardData, pinBlock },
+          card: { de55, cardData: { ...cardData, ...fallback }, pinBlock },
         },
         () => record.advance('sending', {}),
         unending(),

@@ -1,6 +1,6 @@
 // What the journal keeps of a payment. Everything here may be on disk for years: no PIN block, no track, no clear PAN.
 import type { PaymentOutcome } from '../../api/payments.js'
-import type { CardFacts } from '../card-transaction.js'
+import type { CardFacts, ChipFailure } from '../card-transaction.js'
 import type { PaymentState } from './payment-states.js'
 
 /** Why a payment is taken back. */
@@ -130,6 +130,8 @@ export interface PaymentRecord {
   /** The time in DE7, DE12 and DE13 of the request. */
   readonly preparedAtMs?: number
   readonly card?: CardFacts
+  /** Why the stripe was read of a card with a chip. */
+  readonly fallback?: ChipFailure
   /** Keyed one-way token of the PAN. */
   readonly cardToken?: string
   /** Hex of the BER-TLV sent in DE55; the seam guarantees that it holds no card number. */

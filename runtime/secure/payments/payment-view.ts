@@ -148,11 +148,16 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
               ...(card.panSequence === undefined ? {} : { panSequence: card.panSequence }),
               entryMode: card.entryMode,
               cvm: card.cvm,
-              cryptogram: card.cryptogram,
-              cryptogramType: card.cryptogramType,
-              tvr: card.tvr,
-              tsi: card.tsi,
-              atc: card.atc,
+              // A stripe has none of them.
+              ...(card.entryMode === 'stripe'
+                ? {}
+                : {
+                    cryptogram: card.cryptogram,
+                    cryptogramType: card.cryptogramType,
+                    tvr: card.tvr,
+                    tsi: card.tsi,
+                    atc: card.atc,
+                  }),
             },
           }),
     }

@@ -50,7 +50,7 @@ export function originalFacts(record: PaymentRecord): OriginalFacts {
     ...(tipMinor === undefined ? {} : { tipMinor: BigInt(tipMinor) }),
     batch: record.batch,
     panSequence: card?.panSequence,
-    entryMode: card?.entryMode ?? 'chip',
+    entryMode: record.fallback === undefined ? (card?.entryMode ?? 'chip') : 'fallback',
     authorisationCode: response?.authorisationCode,
     retrievalReference: response?.retrievalReference,
   }

@@ -9,6 +9,7 @@ import {
   decodeSecurityControl,
 } from '../../../runtime/secure/payments/iso8583/dialects/postern-dev-security.js'
 import type { IssuerDecision } from '../issuer/issuer-host.js'
+import { isStripe, refusedEntry } from './entry-mode.js'
 import type { Entry } from './ledger.js'
 import {
   type AcquirerOptions,
@@ -85,9 +86,17 @@ export function createSaleAnswer({
     const pan = panOfTrack2(track2)
     const maskedPan = maskPan(pan)
     const rule = findRule(rules, { on: 'sale', amountMinor, pan, earlier: 0 })
-    if (rule?.decline !== undefined) {
+    const entryMode = text(message, 22)
+    const refused = refusedEntry({
+      entryMode,
+      hasChipData: bytesOf(message, 55).length > 0,
+      hasFallbackReason: cardData.fallback !== undefined,
+      track2: toHex(track2),
+    })
+    const decline = refused ?? rule?.decline
+    if (decline !== undefined) {
       erase(track2)
-      const entry = ledger.book({ ...booking, maskedPan, state: 'declined', responseCode: rule.decline })
+      const entry = ledger.book({ ...booking, maskedPan, state: 'declined', responseCode: decline })
       return { entry, rule, de55: new Uint8Array(0) }
     }
     if (rule?.booked === false) {
@@ -116,6 +125,7 @@ export function createSaleAnswer({
         track2,
         pin,
         de55: bytesOf(message, 55),
+        stripe: isStripe(entryMode),
         amountMinor: BigInt(amountMinor),
         currencyNumeric: text(message, 49),
       })
@@ -127,7 +137,7 @@ export function createSaleAnswer({
         responseCode: decision.responseCode,
         authorisationCode: approved ? String((clock.nowMs() % 899_999) + 100_000) : null,
         pinOk: decision.pinOk === undefined ? null : Number(decision.pinOk),
-        cryptogramOk: Number(decision.cryptogramOk),
+        cryptogramOk: decision.cryptogramOk === undefined ? null : Number(decision.cryptogramOk),
       })
       return { entry, rule, de55: issuerData(decision, rule) }
     } finally {
@@ -151,6 +161,7 @@ export function createSaleAnswer({
       card: entry.maskedPan,
       responseCode: entry.responseCode,
       rule: rule?.name ?? 'none',
+      entryMode: text(message, 22),
       cryptogramOk: entry.cryptogramOk,
       pinOk: entry.pinOk,
     })

@@ -9,7 +9,7 @@ import { hashCode } from '../../../runtime/secure/operator-codes.js'
 import type { OperatorsDocument } from '../../../runtime/secure/operators-document.js'
 import type { MerchantDocument } from '../../../runtime/secure/payments/merchant-document.js'
 import type { CaPublicKey } from '../issuer/issuer-keys.js'
-import { SCHEME_AIDS } from '../issuer/scheme.js'
+import { SCHEME_AIDS, TEST_IIN } from '../issuer/scheme.js'
 
 export const TERMINAL_ID = 'PD000001'
 export const MERCHANT_ID = 'POSTERNDEV00001'
@@ -69,6 +69,16 @@ export function emvTables(caKeys: readonly CaPublicKey[]): EmvDocument {
       pinBypass: false,
     },
     applications: Object.values(SCHEME_AIDS).map(application),
+    stripe: {
+      withoutChip: true,
+      fallback: true,
+      failedChipReads: 3,
+      issuers: [
+        { iin: TEST_IIN, label: 'POSTERN' },
+        // The deck's card `stripe-not-allowed`.
+        { iin: `${TEST_IIN}10`, label: 'POSTERN', fallback: false },
+      ],
+    },
     caKeys: caKeys.map(({ rid, index, modulus, exponent, checksum, expiry }) => ({
       rid,
       index,

@@ -14,6 +14,15 @@ export const CUT_MOMENTS = [
 ] as const
 export type CutMoment = (typeof CUT_MOMENTS)[number]
 
+/** How a card may be swiped: too fast for the head (wrong LRC), or stopped in the middle of the track. */
+export const SWIPES = ['clean', 'bad', 'partial'] as const
+export type SwipeManner = (typeof SWIPES)[number]
+
+export const Swipe = Type.Object(
+  { swipe: Type.String({ minLength: 1, maxLength: 64 }), how: Type.Optional(Type.Enum(SWIPES)) },
+  closed,
+)
+
 export const Fault = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 40 }),
@@ -30,6 +39,8 @@ export const Power = Type.Union([
 export const Action = Type.Union([
   Type.Object({ insert: Type.String({ minLength: 1, maxLength: 64 }) }, closed),
   Type.Object({ pull: Type.Literal(true) }, closed),
+  /** Pulls a card through the stripe slot; one that is in the chip slot is taken out first. */
+  Swipe,
   Type.Object(
     { key: Type.Enum(KEYS), holdMs: Type.Optional(Type.Integer({ minimum: 10, maximum: 5000 })) },
     closed,

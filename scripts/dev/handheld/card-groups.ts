@@ -14,6 +14,7 @@ const EVERYDAY = [
   'cda',
   't0-credit',
   'chinese',
+  'stripe-only',
 ]
 const HOSTILE = /^(hostile-.*|mute)$/
 

@@ -14,6 +14,7 @@ import type { Deck } from '../issuer/deck.js'
 import type { Action, CutMoment } from './action.js'
 import { createPaperText, type PaperText } from './paper-text.js'
 import { createPowerCut } from './power-cut.js'
+import { swiped } from './swipe.js'
 
 /** Where a card goes: the simulated slot, or a virtual PC/SC reader. */
 export interface Slot {
@@ -27,6 +28,8 @@ export interface HandheldOptions {
   readonly hardware?: HardwareOptions
   /** Replaces the slot of the simulated reader. */
   readonly slot?: Slot
+  /** False on a board without a stripe slot. */
+  readonly stripe?: boolean
   readonly baudRate?: number
   /** Cuts or restores the power of both worlds. */
   readonly onPower: (power: 'cut' | 'on' | 'restart') => void
@@ -44,6 +47,8 @@ export interface Handheld {
   readonly machine: EscposMachine
   readonly paperText: PaperText
   readonly cards: Deck
+  /** There is a stripe slot. */
+  readonly stripe: boolean
   /** The card in the slot by its id. */
   inserted(): string | undefined
   powered(): boolean
@@ -94,6 +99,7 @@ export function createHandheld(options: HandheldOptions): Handheld {
     powered = false
     options.onPower('cut')
   })
+  const hasStripe = options.stripe ?? true
   const slot: Slot = options.slot ?? hardware.chip
   const screens: SeenScreen[] = []
   let sequence = 0
@@ -126,6 +132,15 @@ export function createHandheld(options: HandheldOptions): Handheld {
       inserted = undefined
       return
     }
+    if ('swipe' in action) {
+      if (!hasStripe) throw new PosternError('NO_STRIPE_SLOT', 'this handheld has no stripe slot')
+      const tracks = swiped(options.cards.stripe(action.swipe), action.how ?? 'clean')
+      if (inserted === action.swipe) {
+        await slot.pull()
+        inserted = undefined
+      }
+      return hardware.stripe.swipe(tracks)
+    }
     if ('key' in action) return hardware.keypad.tap(action.key, action.holdMs)
     if ('scan' in action) return hardware.scanner.scan(action.scan)
     if ('fault' in action) return hardware.fault(action.fault.name, action.fault.args ?? {})
@@ -144,6 +159,7 @@ export function createHandheld(options: HandheldOptions): Handheld {
     machine,
     paperText,
     cards: options.cards,
+    stripe: hasStripe,
     inserted: () => inserted,
     powered: () => powered,
     setPowered(on) {

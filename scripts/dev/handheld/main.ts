@@ -59,6 +59,10 @@ const { profile } = parseBoard(board, SIMULATED_DRIVERS, { params })
 const handheld = createHandheld({
   cards: openDeck({ keysDir: config.keysDir, stateDir: config.cardStateDir }),
   hardware: hardwareOptionsOf(profile),
+  // A certified module has a stripe slot of its own.
+  stripe:
+    profile.certifiedModule !== undefined ||
+    profile.devices.some(({ deviceClass }) => deviceClass === 'magnetic-stripe-reader'),
   onPower: (power) => process.send?.({ power }),
 })
 const surroundings: Surroundings = { worlds: {}, missing: config.missing, links: [], labels: config.labels }

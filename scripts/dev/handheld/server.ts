@@ -9,7 +9,7 @@ import { pngOfRows } from '../../../hal/base/png.js'
 import { PRINTER_FAULTS } from '../../../hal/simulated/escpos-machine.js'
 import { FAULTS } from '../../../hal/simulated/faults.js'
 import { checker } from '../../../runtime/api/contract.js'
-import { Action, CUT_MOMENTS } from './action.js'
+import { Action, CUT_MOMENTS, SWIPES } from './action.js'
 import { sorted } from './card-groups.js'
 import type { Handheld } from './handheld.js'
 
@@ -53,6 +53,7 @@ export function stateOf(handheld: Handheld, surroundings: Surroundings) {
     lights: hardware.indicators.lights(),
     tone: hardware.indicators.sounding() ?? null,
     inserted: handheld.inserted() ?? null,
+    stripe: handheld.stripe,
     cards: sorted(handheld.cards.cards),
     keys: hardware.keypad.keys,
     network: hardware.network.online(),
@@ -78,6 +79,7 @@ export const catalogue = {
   faults: Object.fromEntries(Object.entries(FAULTS).map(([name, row]) => [name, row.says])),
   printerFaults: PRINTER_FAULTS,
   cutMoments: CUT_MOMENTS,
+  swipes: SWIPES,
   devices: DEVICES,
 }
 

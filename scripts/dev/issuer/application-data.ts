@@ -64,15 +64,28 @@ function cvmList({ cvm }: ApplicationProfile): Uint8Array {
 
 const PIN_KEY_INDEX = '1'
 
-/** Track 2 equivalent data (57): PAN, expiry, service code, PVV, chip CVV with service code 999. */
-export function track2(application: ApplicationProfile, pin: string, keys: IssuerKeys): Uint8Array {
+/**
+ * Track 2 as tag 57 has it: PAN, expiry, service code, PVV, CVV. The chip's CVV is over service code 999, so that what is
+ * read of a chip makes no stripe.
+ */
+export function track2(
+  application: ApplicationProfile,
+  pin: string,
+  keys: IssuerKeys,
+  of: 'chip' | 'stripe' = 'chip',
+): Uint8Array {
   const expiry = application.expiry.slice(0, 4)
   // A PVV exists for four digits only; other PINs are the issuer's offset file's matter.
   const pvv =
     pin.length === 4
       ? PIN_KEY_INDEX + pinVerificationValue(keys.master.pinVerification, PIN_KEY_INDEX, application.pan, pin)
       : '00000'
-  const cvv = cardVerificationValue(keys.master.cardVerification, application.pan, expiry, '999')
+  const cvv = cardVerificationValue(
+    keys.master.cardVerification,
+    application.pan,
+    expiry,
+    of === 'chip' ? '999' : application.serviceCode,
+  )
   const digits = `${application.pan}D${expiry}${application.serviceCode}${pvv}${cvv}`
   return fromHex(digits.length % 2 === 0 ? digits : `${digits}F`)
 }

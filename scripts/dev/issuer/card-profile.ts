@@ -177,6 +177,8 @@ const Profile = Type.Object(
     applications: Type.Array(Application, { minItems: 1, maxItems: 4 }),
     issuer: Type.Optional(Issuer),
     hostile: Type.Optional(oneOf(...HOSTILE_HABITS)),
+    /** A forger's stripe: what the chip says of track 2, its CVV included. Else each card has its first application's. */
+    stripe: Type.Optional(Type.Literal('chipImage')),
   },
   strict,
 )

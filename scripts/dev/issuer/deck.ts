@@ -12,6 +12,7 @@ import { hostileCard } from './hostile-card.js'
 import { ensureIssuerKeys, type IssuerKeys } from './issuer-keys.js'
 import { personalise } from './personalise.js'
 import { fileStore, memoryStore } from './state-stores.js'
+import { type RecordedStripe, recordedStripe } from './stripe.js'
 
 /** A card's face: what the deck shows of it. */
 export interface DeckCard {
@@ -32,6 +33,8 @@ export interface Deck {
   readonly cards: readonly DeckCard[]
   /** @throws PosternError `CARD_UNKNOWN` */
   card(id: string): VirtualCard
+  /** What its stripe has recorded. @throws PosternError `CARD_UNKNOWN` */
+  stripe(id: string): RecordedStripe
 }
 
 /** Where the deck finds things; `stateDir` keeps ATC and PIN tries over restarts, without it they live in memory. */
@@ -50,6 +53,12 @@ export function openDeck(options: DeckOptions): Deck {
   const random = options.random ?? systemRandom
   const chips = new Map<string, VirtualCard>()
   let keys: IssuerKeys | undefined
+  const profileOf = (id: string) => {
+    const profile = profiles.find((candidate) => candidate.id === id)
+    if (profile === undefined)
+      throw new PosternError('CARD_UNKNOWN', `no card ${id} in the deck`, { card: id })
+    return profile
+  }
   return {
     cards: profiles.map(({ id, label, description, colour, pin, applications }) => ({
       id,
@@ -63,9 +72,7 @@ export function openDeck(options: DeckOptions): Deck {
     card(id) {
       const made = chips.get(id)
       if (made !== undefined) return made
-      const profile = profiles.find((candidate) => candidate.id === id)
-      if (profile === undefined)
-        throw new PosternError('CARD_UNKNOWN', `no card ${id} in the deck`, { card: id })
+      const profile = profileOf(id)
       keys ??= ensureIssuerKeys(options.keysDir)
       const chip = createCard(personalise(profile, keys), { store, random })
       const card =
@@ -74,6 +81,11 @@ export function openDeck(options: DeckOptions): Deck {
           : hostileCard(profile.hostile, chip, { clock: options.clock ?? systemClock, random })
       chips.set(id, card)
       return card
+    },
+    stripe(id) {
+      const profile = profileOf(id)
+      keys ??= ensureIssuerKeys(options.keysDir)
+      return recordedStripe(profile, keys)
     },
   }
 }

@@ -21,8 +21,10 @@ export interface IssuerRequest {
   readonly track2: Uint8Array
   /** ASCII digits, or undefined where the message carried no PIN block. */
   readonly pin: Uint8Array | undefined
-  /** BER-TLV of field 55. */
+  /** BER-TLV of field 55; of a stripe nothing. */
   readonly de55: Uint8Array
+  /** The card's stripe was read; its CVV is another than the chip's. */
+  readonly stripe?: boolean
   /** The message's own amount; it must be the one that the card signed. */
   readonly amountMinor: bigint
   /** ISO 4217 numeric, three digits. */
@@ -37,7 +39,8 @@ export interface IssuerDecision {
   readonly issuerAuthenticationData?: Uint8Array
   /** Whole templates 71 and 72. */
   readonly scripts: readonly Uint8Array[]
-  readonly cryptogramOk: boolean
+  /** Undefined of a stripe. */
+  readonly cryptogramOk: boolean | undefined
   /** Undefined where no PIN came. */
   readonly pinOk: boolean | undefined
 }
@@ -83,6 +86,7 @@ export function createIssuerHost(options: IssuerHostOptions): IssuerHost {
       const found = findCard(cards, request)
       if (found === undefined) return refusal(ANSWER.unknownCard)
       const { card, application } = found
+      if (request.stripe) return authoriseStripe({ request, card, application, books, keys, clock })
       const cryptogram = readCryptogram(request.de55, application, keys)
       if (cryptogram === undefined) return refusal(ANSWER.formatError)
       if (!cryptogram.holds) return refusal(ANSWER.doNotHonour)
@@ -105,6 +109,30 @@ export function createIssuerHost(options: IssuerHostOptions): IssuerHost {
       return decision
     },
   }
+}
+
+/** Third digit of a service code that asks for a PIN (ISO/IEC 7813). */
+const PIN_REQUIRED = ['0', '3', '5']
+
+/** A stripe proves nothing but its CVV: no cryptogram, nothing for a chip in the answer. */
+function authoriseStripe(it: {
+  readonly request: IssuerRequest
+  readonly card: CardProfile
+  readonly application: ApplicationProfile
+  readonly books: IssuerBooks
+  readonly keys: IssuerKeys
+  readonly clock: Clock
+}): IssuerDecision {
+  const { request, card, application, books, keys } = it
+  const key = `${card.id}.${application.aid}`
+  const account = books.load(key) ?? freshAccount(application, card, keys)
+  const pinOk = checkPin(request.pin, application, account, keys)
+  const pinMissing = pinOk === undefined && PIN_REQUIRED.includes(application.serviceCode.at(-1)!)
+  const genuine = equalBytes(request.track2, track2(application, card.pin, keys, 'stripe'))
+  const responseCode = !genuine ? ANSWER.doNotHonour : decideOnAccount({ ...it, account, pinOk }, pinMissing)
+  if (genuine && pinOk !== undefined)
+    books.save(key, { ...account, wrongPins: pinOk ? 0 : account.wrongPins + 1 })
+  return { responseCode, scripts: [], cryptogramOk: undefined, pinOk }
 }
 
 function refusal(responseCode: string, cryptogramOk = false): IssuerDecision {
@@ -171,7 +199,7 @@ interface Case {
 
 /** The response code, in the order in which an issuer looks. */
 function decide(it: Case): string {
-  const { request, card, application, cryptogram, account } = it
+  const { request, card, application, cryptogram } = it
   if (
     cryptogram.amountMinor !== request.amountMinor ||
     cryptogram.currencyNumeric !== request.currencyNumeric
@@ -179,11 +207,20 @@ function decide(it: Case): string {
     return ANSWER.invalidAmount
   if (request.track2.length > 0 && !equalBytes(request.track2, track2(application, card.pin, it.keys)))
     return ANSWER.doNotHonour
+  return decideOnAccount(it, it.pinOk === undefined && ((cryptogram.cvm ?? 0) & 0x3f) === ONLINE_PIN)
+}
+
+/** What the card's account says once the card itself is believed. */
+function decideOnAccount(
+  it: Pick<Case, 'request' | 'card' | 'application' | 'account' | 'pinOk' | 'clock'>,
+  pinMissing: boolean,
+): string {
+  const { request, card, application, account } = it
   const today = new Date(it.clock.nowMs()).toISOString()
   if (application.expiry.slice(0, 4) < today.slice(2, 4) + today.slice(5, 7)) return ANSWER.expired
   if (account.wrongPins >= PIN_TRIES && it.pinOk !== undefined) return ANSWER.pinTriesExceeded
   if (it.pinOk === false) return ANSWER.wrongPin
-  if (it.pinOk === undefined && ((cryptogram.cvm ?? 0) & 0x3f) === ONLINE_PIN) return ANSWER.wrongPin
+  if (pinMissing) return ANSWER.wrongPin
   if (card.issuer?.answer !== undefined) return card.issuer.answer
   if (request.amountMinor > BigInt(card.issuer?.limitMinor ?? Number.MAX_SAFE_INTEGER)) return ANSWER.noFunds
   return ANSWER.approved

@@ -57,6 +57,12 @@ const board = await openBoard(
         driver: 'simulated',
         options: { socket: config.hardwareSocket },
       },
+      {
+        id: 'stripe',
+        deviceClass: 'magnetic-stripe-reader',
+        driver: 'simulated',
+        options: { socket: config.hardwareSocket },
+      },
     ],
   },
   SIMULATED_DRIVERS,
@@ -81,6 +87,7 @@ const emv = emvConfiguration(documents.read('emv', EmvDocument))
 
 const server = await serveModule(config.socket, config.socketMode, {
   reader,
+  stripeReader: board.device('magnetic-stripe-reader'),
   display,
   keypad,
   indicators,

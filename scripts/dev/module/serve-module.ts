@@ -10,6 +10,7 @@ import type { ChipCardReader } from '../../../hal/chip-card-reader.js'
 import type { Display } from '../../../hal/display.js'
 import type { Indicators } from '../../../hal/indicators.js'
 import type { Keypad } from '../../../hal/keypad.js'
+import type { MagneticStripeReader } from '../../../hal/magnetic-stripe-reader.js'
 import { connectContract, type Served } from '../../../runtime/api/contract.js'
 import type { CardHistory, CardPrompts, CardTransaction } from '../../../runtime/secure/card-transaction.js'
 import type { EmvConfiguration } from '../../../runtime/secure/emv/configuration.js'
@@ -35,6 +36,7 @@ import { loadTexts } from '../../../runtime/secure/texts.js'
 /** What is inside the module's housing. */
 export interface ModuleParts {
   readonly reader: ChipCardReader
+  readonly stripeReader?: MagneticStripeReader | undefined
   readonly display: Display
   readonly keypad: Keypad
   readonly indicators: Indicators

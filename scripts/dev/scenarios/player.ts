@@ -13,6 +13,7 @@ export interface SeenScreen {
 export interface Stage {
   insert(card: string): Promise<void>
   pull(): Promise<void>
+  swipe(step: Extract<Step, { swipe: unknown }>): Promise<void>
   press(key: string): Promise<void>
   scan(text: string): Promise<void>
   fault(fault: Extract<Step, { fault: unknown }>['fault']): Promise<void>
@@ -146,6 +147,7 @@ export async function play(
     await lookFromNow()
     if ('insert' in step) return stage.insert(step.insert)
     if ('pull' in step) return stage.pull()
+    if ('swipe' in step) return stage.swipe(step)
     if ('scan' in step) return stage.scan(step.scan)
     if ('fault' in step) return stage.fault(step.fault)
     if ('network' in step) return stage.network(step.network)

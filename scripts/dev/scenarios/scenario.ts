@@ -7,7 +7,7 @@ import { PosternError } from '../../../hal/base/errors.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 import { KEYS } from '../../../hal/keypad.js'
 import { checker } from '../../../runtime/api/contract.js'
-import { CUT_MOMENTS } from '../handheld/action.js'
+import { CUT_MOMENTS, Swipe } from '../handheld/action.js'
 
 const closed = { additionalProperties: false } as const
 const Words = Type.Union([
@@ -55,6 +55,8 @@ export type Expectation = Static<typeof Expectation>
 export const Step = Type.Union([
   Type.Object({ insert: Type.String({ minLength: 1 }) }, closed),
   Type.Object({ pull: Type.Literal(true) }, closed),
+  /** Pulls a card through the stripe slot; `how`: `bad`, `partial`. */
+  Swipe,
   /** Key names, separated by blanks; a number stands for its digits. */
   Type.Object({ key: Type.Union([Type.String({ minLength: 1 }), Type.Integer({ minimum: 0 })]) }, closed),
   Type.Object({ scan: Type.String({ minLength: 1, maxLength: 400 }) }, closed),
@@ -140,7 +142,19 @@ export function readScenario(nameOrPath: string): Scenario {
     for (const [index, step] of steps.entries()) {
       if (checker(Step)(step) === undefined) continue
       const word = Object.keys((step ?? {}) as object)[0] ?? 'nothing'
-      const known = ['insert', 'pull', 'key', 'scan', 'fault', 'network', 'power', 'kill', 'wait', 'expect']
+      const known = [
+        'insert',
+        'pull',
+        'swipe',
+        'key',
+        'scan',
+        'fault',
+        'network',
+        'power',
+        'kill',
+        'wait',
+        'expect',
+      ]
       const why = known.includes(word)
         ? `its ${word} is not as it should be: ${JSON.stringify(step).slice(0, 200)}`
         : `there is no step ${word}; there are: ${known.join(', ')}`

@@ -71,6 +71,7 @@ export function createStage(terminal: DevTerminal): Stage {
   return {
     insert: (card) => act({ insert: card }),
     pull: () => act({ pull: true }),
+    swipe: (step) => act(step),
     press: (key) => act({ key } as Action),
     scan: (text) => act({ scan: text }),
     fault: ({ name, ...args }) => act({ fault: { name, args } }),

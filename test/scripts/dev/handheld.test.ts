@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { concat } from '../../../hal/base/bytes.js'
 import { KEYS } from '../../../hal/keypad.js'
 import type { VirtualCard } from '../../../hal/simulated/virtual-card.js'
+import { writeTrack } from '../../../hal/stripe-tracks.js'
 import { checker } from '../../../runtime/api/contract.js'
 import { Action, CUT_MOMENTS } from '../../../scripts/dev/handheld/action.js'
 import { groupOf, sorted } from '../../../scripts/dev/handheld/card-groups.js'
@@ -42,6 +43,7 @@ function smallDeck(): Deck {
       chips.set(id, chip)
       return chip
     },
+    stripe: () => ({ track1: writeTrack(1, 'B9999'), track2: writeTrack(2, '9999=3512') }),
   }
 }
 

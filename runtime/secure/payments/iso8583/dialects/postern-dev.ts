@@ -19,8 +19,8 @@ const KEPT = [
 const LAYOUTS: Readonly<Record<string, Layout>> = {
   '0200': {
     name: 'Sale',
-    must: [3, 4, 7, 11, 12, 13, 22, 24, 25, 41, 42, 48, 49, 53, 55, 60, 62, 64],
-    may: [23, 52],
+    must: [3, 4, 7, 11, 12, 13, 22, 24, 25, 41, 42, 48, 49, 53, 60, 62, 64],
+    may: [23, 52, 55],
   },
   '0210': {
     name: 'Answer to a sale',

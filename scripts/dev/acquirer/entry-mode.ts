@@ -1,0 +1,36 @@
+// May the card have been read so? DE22, DE55, the reason of a fallback and the service code have to agree (ISO/IEC 7813).
+import { ENTRY_MODES } from '../../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
+
+const STRIPES: readonly string[] = [ENTRY_MODES.stripe, ENTRY_MODES.fallback]
+
+/** True for a stripe, a chip card's included. */
+export const isStripe = (entryMode: string): boolean => STRIPES.includes(entryMode)
+
+export interface EntryFacts {
+  /** DE22. */
+  readonly entryMode: string
+  readonly hasChipData: boolean
+  /** Of DF05 in DE48. */
+  readonly hasFallbackReason: boolean
+  /** Track 2 in hex, `D` for the separator. */
+  readonly track2: string
+}
+
+/**
+ * Response code of a request that is refused for it; undefined where all agrees. A chip card's stripe without a reason is
+ * refused (12): its chip was passed over.
+ */
+export function refusedEntry({
+  entryMode,
+  hasChipData,
+  hasFallbackReason,
+  track2,
+}: EntryFacts): string | undefined {
+  if (!isStripe(entryMode)) return hasChipData && !hasFallbackReason ? undefined : '30'
+  if (hasChipData) return '30'
+  const serviceCode = /D[0-9]{4}([0-9]{3})/.exec(track2)?.[1]
+  if (serviceCode === undefined) return '30'
+  const chip = serviceCode.startsWith('2') || serviceCode.startsWith('6')
+  const fallback = entryMode === ENTRY_MODES.fallback
+  return chip === fallback && fallback === hasFallbackReason ? undefined : '12'
+}
