@@ -7,6 +7,8 @@ import type { EmvConfiguration } from '../../runtime/secure/emv/configuration.js
 import { completeTransaction, transactToFirstCryptogram } from '../../runtime/secure/emv/transaction.js'
 import { TransactionData } from '../../runtime/secure/emv/transaction-data.js'
 import { cardChannel, MAX_EXCHANGES } from '../../runtime/secure/emv/transport.js'
+import { diceOf } from '../../scripts/check/fuzz-mutation.js'
+import { type Choices, choicesOf } from './support/choices.js'
 
 /** Tags that a record may plausibly hold. */
 const RECORD_TAGS = [
@@ -17,21 +19,8 @@ const RECORD_TAGS = [
 const AID = Uint8Array.of(0xa0, 0, 0, 0, 3, 0x10, 0x10)
 const bytes5 = (byte: number) => new Uint8Array(5).fill(byte)
 
-/** mulberry32, and what is built of it. */
-function dice(seed: number) {
-  let state = seed >>> 0
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return (mixed ^ (mixed >>> 14)) >>> 0
-  }
-  const below = (limit: number) => next() % limit
-  return { below, bytes: (length: number) => Uint8Array.from({ length }, () => below(256)) }
-}
-
 /** Well-formed values of the objects that lead further into the kernel. */
-function plausible(tag: number, random: ReturnType<typeof dice>): Uint8Array {
+function plausible(tag: number, random: Choices): Uint8Array {
   const hex = (text: string) => new Uint8Array(Buffer.from(text, 'hex'))
   switch (tag) {
     case 0x5a:
@@ -56,7 +45,7 @@ function plausible(tag: number, random: ReturnType<typeof dice>): Uint8Array {
   }
 }
 
-function cardOf(random: ReturnType<typeof dice>, counter: { commands: number }): ChipCardSession {
+function cardOf(random: Choices, counter: { commands: number }): ChipCardSession {
   const ok = (data: Uint8Array) => concat(data, Uint8Array.of(0x90, 0x00))
   const record = () =>
     encodeTlv(
@@ -136,7 +125,7 @@ function cardOf(random: ReturnType<typeof dice>, counter: { commands: number }):
   }
 }
 
-function configurationOf(random: ReturnType<typeof dice>): EmvConfiguration {
+function configurationOf(random: Choices): EmvConfiguration {
   const code = () => bytes5([0x00, 0xff, 0x08, 0x80][random.below(4)]!)
   return {
     terminal: {
@@ -173,9 +162,9 @@ function configurationOf(random: ReturnType<typeof dice>): EmvConfiguration {
 }
 
 export const target = {
-  name: 'the contact kernel against a random card',
-  async run(bytes: Uint8Array, seed: number): Promise<void> {
-    const random = dice(seed)
+  name: 'the contact kernel against a made-up card',
+  async run(bytes: Uint8Array, seed: number): Promise<string> {
+    const random = choicesOf(bytes, diceOf(seed))
     const counter = { commands: 0 }
     const channel = cardChannel(cardOf(random, counter))
     const data = new TransactionData()
@@ -203,8 +192,9 @@ export const target = {
         forceOnline: false,
       },
     )
-    if (!isEnd(first) && first.decision === 'online')
-      await completeTransaction(
+    let word = isEnd(first) ? first.rule : `${first.decision} ${first.reason}`
+    if (!isEnd(first) && first.decision === 'online') {
+      const second = await completeTransaction(
         channel,
         data,
         first,
@@ -218,6 +208,9 @@ export const target = {
               scripts: [encodeTlv(0x71, bytes), encodeTlv(0x72, encodeTlv(0x86, random.bytes(9))), bytes],
             },
       )
+      word = isEnd(second) ? `then ${second.rule}` : `then ${second.approved} ${second.cryptogramType}`
+    }
     if (counter.commands > MAX_EXCHANGES) throw new Error(`${counter.commands} commands`)
+    return word
   },
 }

@@ -13,18 +13,25 @@ function leaves(list: readonly Tlv[]): Uint8Array {
 
 export const target = {
   name: 'BER-TLV',
-  run(bytes: Uint8Array): void {
+  run(bytes: Uint8Array): string {
     let list: Tlv[]
     try {
       list = parseTlv(bytes)
     } catch (error) {
       const offset = error instanceof PosternError && error.code === 'TLV_INVALID' && error.details['offset']
-      if (typeof offset !== 'number' || offset < 0 || offset > bytes.length) throw error
-      return
+      if (
+        !(error instanceof PosternError) ||
+        typeof offset !== 'number' ||
+        offset < 0 ||
+        offset > bytes.length
+      )
+        throw error
+      return error.message.replaceAll(/[0-9]+/g, '')
     }
     if (depth(list) > 8) throw new Error('deeper than the bound')
     // Lengths come back shorter where the card wasted bytes; the values must be the same ones in the same order.
     const again = parseTlv(encodeTlvList(list))
     if (!equalBytes(leaves(again), leaves(list))) throw new Error('values differ after encoding')
+    return list.length === 0 ? 'nothing' : 'read'
   },
 }

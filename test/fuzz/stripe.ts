@@ -15,8 +15,9 @@ import {
 const TRACK1 = 'B9999990000000360^CARDHOLDER/TEST^35122010000000000'
 const TRACK2 = '9999990000000360=35122010000012300000'
 
-function check(parsed: Track | TrackFault, input: Uint8Array): void {
-  if (parsed.kind === 'fault') return
+/** Which rule was broken, or that none was. */
+function check(parsed: Track | TrackFault, input: Uint8Array): string {
+  if (parsed.kind === 'fault') return parsed.rule
   const { pan, expiry, serviceCode, discretionary, equivalent } = parsed
   if (pan.length < 12 || pan.length > 19 || !checkDigitHolds(pan)) throw new Error('no card number')
   if (expiry !== undefined && !/^\d\d(0[1-9]|1[0-2])$/.test(expiry)) throw new Error('no expiry date')
@@ -29,6 +30,7 @@ function check(parsed: Track | TrackFault, input: Uint8Array): void {
     throw new Error('another track than was read')
   eraseTrack(parsed)
   if ([...pan, ...discretionary, ...equivalent].some((byte) => byte !== 0)) throw new Error('not erased')
+  return 'card'
 }
 
 /** The text with some characters of the track's set put where the bytes say. */
@@ -41,16 +43,17 @@ function changed(text: string, zero: number, codes: number, bytes: Uint8Array): 
 
 export const target = {
   name: 'stripe tracks',
-  run(bytes: Uint8Array): void {
+  run(bytes: Uint8Array): string {
     const track1 = changed(TRACK1, 0x20, 64, bytes)
     const track2 = changed(TRACK2, 0x30, 16, bytes)
-    for (const input of [bytes, track1]) check(parseTrack1(input), input)
-    for (const input of [bytes, track2]) check(parseTrack2(input), input)
-    check(cardOfSwipe({ track1, track2 }), track2)
+    const words = [bytes, track1].map((input) => check(parseTrack1(input), input))
+    words.push(...[bytes, track2].map((input) => check(parseTrack2(input), input)))
+    words.push(check(cardOfSwipe({ track1, track2 }), track2))
     for (const number of [1, 2] as const) {
       const read = readTrack(number, bytes)
       if (read instanceof Uint8Array && read.length > 76) throw new Error('longer than a track')
       if (readTrack(number, ascii.encode(writeTrack(number, ''))) === 'bad') throw new Error('own LRC')
     }
+    return words.join()
   },
 }

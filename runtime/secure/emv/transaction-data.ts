@@ -146,10 +146,12 @@ export function track2Equivalent(data: TransactionData): Uint8Array {
   const nibbles = [...digits].map((digit) => digit - 0x30)
   erase(digits)
   nibbles.push(0x0d)
-  for (const byte of concat(
-    (data.card(TAG.EXPIRATION_DATE) ?? new Uint8Array(2)).subarray(0, 2),
-    data.card(TAG.SERVICE_CODE)?.subarray(0, 2) ?? new Uint8Array(2),
-  ))
+  // Of another length than the book's they would shift what follows: zeros stand for them.
+  const twoOf = (tag: number, length: number) => {
+    const value = data.card(tag)
+    return value?.length === length ? value.subarray(0, 2) : new Uint8Array(2)
+  }
+  for (const byte of concat(twoOf(TAG.EXPIRATION_DATE, 3), twoOf(TAG.SERVICE_CODE, 2)))
     nibbles.push(byte >> 4, byte & 0x0f)
   // The service code is n3 in two bytes: its leading zero is no part of track 2.
   nibbles.splice(nibbles.length - 4, 1)

@@ -133,6 +133,7 @@ export function cvmOracle(given: CvmCase): CvmVerdict {
   }
 
   if (given.rules.length % 4 !== 0) return verdict('3F0000', 'end: cardError')
+  if (given.rules === '') return verdict('3F0000', 'none')
   for (let at = 0; at < given.rules.length; at += 4) {
     const byte = Number.parseInt(given.rules.slice(at, at + 2), 16)
     const written = given.rules.slice(at, at + 2)
