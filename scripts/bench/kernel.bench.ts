@@ -117,7 +117,7 @@ async function payOnce(reader: ChipCardReader, keysDir: string, kernel: Meter, w
       }
     },
   } as unknown as ChipCardReader
-  const tables = emvTables(ensureIssuerKeys(keysDir).caPublicKeys)
+  const tables = emvTables(ensureIssuerKeys(keysDir))
   const configuration = emvConfiguration(tables)
   const issuer = createIssuerHost({ keysDir })
   const { signal } = new AbortController()

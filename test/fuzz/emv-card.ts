@@ -27,7 +27,7 @@ import { type Choices, choicesOf } from './support/choices.js'
 const keysDir = join(packageRoot, 'dist', 'fuzz-keys')
 const keys = ensureIssuerKeys(keysDir)
 const issuer = createIssuerHost({ keysDir })
-const tables = emvTables(keys.caPublicKeys)
+const tables = emvTables(keys)
 const CARDS = [
   'cda',
   'credit-offline-pin',

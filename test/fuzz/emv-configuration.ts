@@ -4,7 +4,7 @@ import { emvConfiguration } from '../../runtime/secure/emv/configuration.js'
 import { emvTables } from '../../scripts/dev/factory/documents.js'
 import { type Choices, choicesOf } from './support/choices.js'
 
-const good = JSON.stringify(emvTables([]))
+const good = JSON.stringify(emvTables({ caPublicKeys: [], eccCaPublicKeys: [] }))
 
 const VALUES: readonly unknown[] = [
   null,

@@ -48,11 +48,11 @@ export async function payWithCard(
   reader: ChipCardReader,
   given: { readonly keysDir: string; readonly pin: string; readonly takeCard: () => void },
 ): Promise<FinalOutcome | { readonly kind: string }> {
-  const { caPublicKeys } = ensureIssuerKeys(given.keysDir)
+  const keys = ensureIssuerKeys(given.keysDir)
   const transaction = contactCardTransactions({
     reader,
     keys: clearKeys,
-    configuration: () => emvConfiguration(emvTables(caPublicKeys)),
+    configuration: () => emvConfiguration(emvTables(keys)),
     clock: systemClock,
     random: systemRandom,
     log: silentLog,

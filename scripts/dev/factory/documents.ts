@@ -8,7 +8,7 @@ import type { EmvDocument } from '../../../runtime/secure/emv/configuration.js'
 import { hashCode } from '../../../runtime/secure/operator-codes.js'
 import type { OperatorsDocument } from '../../../runtime/secure/operators-document.js'
 import type { MerchantDocument } from '../../../runtime/secure/payments/merchant-document.js'
-import type { CaPublicKey } from '../issuer/issuer-keys.js'
+import type { CaPublicKey, EccCaPublicKey } from '../issuer/issuer-keys.js'
 import { SCHEME_AIDS, TEST_IIN } from '../issuer/scheme.js'
 
 export const TERMINAL_ID = 'PD000001'
@@ -42,14 +42,17 @@ export async function operators(): Promise<OperatorsDocument> {
  * EMV tables for the test scheme: an attended terminal, offline with online capability, with every contact CVM; all
  * payments go online (floor limit 0).
  */
-export function emvTables(caKeys: readonly CaPublicKey[]): EmvDocument {
+export function emvTables(keys: {
+  readonly caPublicKeys: readonly CaPublicKey[]
+  readonly eccCaPublicKeys: readonly EccCaPublicKey[]
+}): EmvDocument {
   const application = (aid: string): EmvDocument['applications'][number] => ({
     aid,
     partialSelection: true,
     version: '008C',
     tacDenial: '0010000000', // service not allowed for card product
-    tacOnline: 'DE48FC9800', // ODA failed or not done, expired, PIN trouble, floor limit, random selection
-    tacDefault: 'DC48FC9800',
+    tacOnline: 'DE48FC9906', // ODA failed or not done, expired, PIN trouble, floor limit, random selection
+    tacDefault: 'DC48FC9906',
     floorLimit: '0',
     ddol: '9F3704',
     tdol: '9F02065F2A029A039C0195059F3704',
@@ -59,7 +62,7 @@ export function emvTables(caKeys: readonly CaPublicKey[]): EmvDocument {
       countryCode: `0${MERCHANT.country}`,
       currency: MERCHANT.currency,
       type: '22',
-      capabilities: 'E0F8C8', // keypad, stripe, chip; plain, online and enciphered PIN, signature, no CVM; SDA, DDA, CDA
+      capabilities: 'E0F9CC', // keypad, stripe, chip; plain, online, enciphered PIN, signature, no CVM; SDA, DDA, CDA, XDA
       additionalCapabilities: '6000F0A001',
       merchantCategoryCode: MERCHANT.categoryCode,
       merchantId: MERCHANT_ID,
@@ -79,12 +82,18 @@ export function emvTables(caKeys: readonly CaPublicKey[]): EmvDocument {
         { iin: `${TEST_IIN}10`, label: 'POSTERN', fallback: false },
       ],
     },
-    caKeys: caKeys.map(({ rid, index, modulus, exponent, checksum, expiry }) => ({
+    caKeys: keys.caPublicKeys.map(({ rid, index, modulus, exponent, checksum, expiry }) => ({
       rid,
       index,
       modulus,
       exponent: exponent === '010001' ? '010001' : '03',
       sha1: checksum,
+      expires: expiry.slice(2),
+    })),
+    eccCaKeys: keys.eccCaPublicKeys.map(({ rid, index, certificate, expiry }) => ({
+      rid,
+      index,
+      certificate,
       expires: expiry.slice(2),
     })),
   }

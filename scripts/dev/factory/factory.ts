@@ -103,7 +103,7 @@ export async function personalise({
   signer.write(secureDir, 'acquirers', version, acquirers)
   signer.write(secureDir, 'merchant', version, MERCHANT)
   signer.write(secureDir, 'operators', version, await operators())
-  signer.write(secureDir, 'emv', version, emvTables(ensureIssuerKeys(surroundings.issuerKeys).caPublicKeys))
+  signer.write(secureDir, 'emv', version, emvTables(ensureIssuerKeys(surroundings.issuerKeys)))
 }
 
 /** Gives a folder a key store with one initial key and its passphrase, once. */
@@ -131,7 +131,7 @@ export async function personaliseModule(
   await giveKeys(moduleDir, MODULE_KEYS, surroundings.bdk)
   const signer = documentSigner(join(dev, 'signer'))
   writeFileSync(join(moduleDir, 'document-root.pem'), signer.publicPem)
-  const tables = emvTables(ensureIssuerKeys(surroundings.issuerKeys).caPublicKeys)
+  const tables = emvTables(ensureIssuerKeys(surroundings.issuerKeys))
   signer.write(moduleDir, 'emv', Math.floor(Date.now() / 1000), tables)
 }
 

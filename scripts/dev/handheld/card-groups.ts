@@ -12,6 +12,7 @@ const EVERYDAY = [
   'offline-plain-pin',
   'two-applications',
   'cda',
+  'xda',
   't0-credit',
   'chinese',
   'stripe-only',

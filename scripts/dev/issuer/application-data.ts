@@ -34,8 +34,9 @@ export function cdol2(application: ApplicationProfile): readonly DolEntry[] {
   return [{ tag: 0x8a, length: 2 }, ...authentication, ...CDOL1]
 }
 
-/** AIP byte 1 (Book 3, annex C1, table 37). */
+/** AIP byte 1 (Book 3, annex C1, table 41). */
 const AIP = {
+  xda: 0x80,
   sda: 0x40,
   dda: 0x20,
   cardholderVerification: 0x10,
@@ -45,7 +46,9 @@ const AIP = {
 } as const
 
 export function interchangeProfile(application: ApplicationProfile): Uint8Array {
-  const methods = { none: 0, sda: AIP.sda, dda: AIP.dda, cda: AIP.cda | AIP.dda }[application.authentication]
+  const methods = { none: 0, sda: AIP.sda, dda: AIP.dda, cda: AIP.cda | AIP.dda, xda: AIP.xda }[
+    application.authentication
+  ]
   const external = application.issuerAuthentication === 'external' ? AIP.issuerAuthentication : 0
   return Uint8Array.of(methods | AIP.cardholderVerification | AIP.riskManagement | external, 0)
 }

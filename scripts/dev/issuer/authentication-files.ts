@@ -1,11 +1,13 @@
-// Files of offline data authentication in an application: certificates, signed static data, the PIN key (EMV Book 2, 5 to 7).
+// Files of offline data authentication in an application: certificates, signed static data, the PIN key (EMV Book 2, 5 to 7, 12, 13).
 import { fromHex } from '../../../hal/base/bytes.js'
 import { tlvList } from './application-data.js'
 import type { ApplicationProfile } from './card-profile.js'
 import { cardCertificate, issuerCertificate, signedStaticData } from './certificates.js'
+import type { EcKeyPair } from './ec-key.js'
+import { eccCardCertificate, eccIssuerCertificate } from './ecc-certificates.js'
 import type { IssuerKeys } from './issuer-keys.js'
 import type { RsaKey } from './rsa-key.js'
-import { TEST_IIN } from './scheme.js'
+import { ECC_CA_KEYS, TEST_IIN } from './scheme.js'
 
 const spoiled = (bytes: Uint8Array, wrong: boolean | undefined): Uint8Array =>
   wrong ? bytes.map((byte, i) => (i === bytes.length - 1 ? byte ^ 0x01 : byte)) : bytes
@@ -57,4 +59,31 @@ export function authenticationFiles(
   }
   const files = [{ sfi: 3, records: issuerRecords, signed: 0 }]
   return cardRecords.length === 0 ? files : [...files, { sfi: 4, records: cardRecords, signed: 0 }]
+}
+
+/** Files of XDA: certificates alone, with the issuer certified card data in the cards' (EMV Book 2 v4.4, 12.1, table 34). */
+export function eccAuthenticationFiles(
+  application: ApplicationProfile,
+  keys: IssuerKeys,
+  certifiedData: Uint8Array,
+  general: EcKeyPair,
+  pinKey: EcKeyPair | undefined,
+): ApplicationFile[] {
+  const { caIndex } = application
+  const { index } = ECC_CA_KEYS[caIndex]
+  const issuer = keys.eccIssuer[caIndex]
+  const serial = Uint8Array.of(0, 0, Number(index))
+  const own = eccCardCertificate(issuer, general, 'signature', Uint8Array.of(0, 0, 0, 0, 1, 1), certifiedData)
+  const cardRecords = [tlvList([0x9f46, spoiled(own, application.faults?.includes('iccCertificate'))])]
+  if (pinKey !== undefined) {
+    const forPin = Uint8Array.of(0, 0, 0, 0, 1, 2)
+    cardRecords.push(
+      tlvList([0x9f2d, eccCardCertificate(issuer, pinKey, 'encipherment', forPin, certifiedData)]),
+    )
+  }
+  const certificate = eccIssuerCertificate(keys.eccAuthority[caIndex], index, issuer, TEST_IIN, serial)
+  return [
+    { sfi: 3, records: [tlvList([0x90, certificate], [0x8f, fromHex(index)])], signed: 0 },
+    { sfi: 4, records: cardRecords, signed: 0 },
+  ]
 }

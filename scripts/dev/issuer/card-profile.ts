@@ -82,7 +82,8 @@ const Application = Type.Object(
     effective: digits(6, 6),
     expiry: digits(6, 6),
     serviceCode: digits(3, 3),
-    authentication: oneOf('none', 'sda', 'dda', 'cda'),
+    authentication: oneOf('none', 'sda', 'dda', 'cda', 'xda'),
+    /** Which of the scheme's CAs: with `xda` its ECC key and curve, else its RSA key. */
     caIndex: oneOf('01', '02'),
     cvm: Type.Object(
       { xMinor: minor, yMinor: minor, rules: Type.Array(CvmRule, { minItems: 1, maxItems: 10 }) },

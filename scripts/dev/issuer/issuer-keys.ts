@@ -4,8 +4,10 @@ import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } 
 import { dirname, join } from 'node:path'
 import { fromHex, toHex } from '../../../hal/base/bytes.js'
 import { oddParity, sha1 } from '../../../hal/base/ciphers.js'
+import { type EcKeyPair, ecFromHex, ecToHex, generateEcKey } from './ec-key.js'
+import { caCertificate } from './ecc-certificates.js'
 import { generateRsaKey, type RsaKey, rsaFromPem, rsaToPem } from './rsa-key.js'
-import { CA_EXPIRY, CA_KEYS, type CaIndex, SCHEME_RID } from './scheme.js'
+import { CA_EXPIRY, CA_KEYS, type CaIndex, ECC_CA_KEYS, SCHEME_RID } from './scheme.js'
 
 /** A CA public key as a terminal's configuration lists it (EMV Book 2, 11.2.2); hex. */
 export interface CaPublicKey {
@@ -24,12 +26,26 @@ const SYMMETRIC = ['cryptogram', 'scriptMac', 'scriptCipher', 'pinVerification',
 /** The issuer's TDES master keys, 16 bytes each. */
 export type IssuerMasterKeys = Readonly<Record<(typeof SYMMETRIC)[number], Uint8Array>>
 
+/** An ECC CA key as it is handed to terminals: its self-signed certificate (EMV Book 2, table 29); hex. */
+export interface EccCaPublicKey {
+  readonly rid: string
+  readonly index: string
+  readonly certificate: string
+  /** YYYYMMDD. */
+  readonly expiry: string
+}
+
 /** Everything that personalisation and authorisation need. */
 export interface IssuerKeys {
   readonly authority: Readonly<Record<CaIndex, RsaKey>>
   readonly issuer: Readonly<Record<CaIndex, RsaKey>>
   readonly master: IssuerMasterKeys
   readonly caPublicKeys: readonly CaPublicKey[]
+  readonly eccAuthority: Readonly<Record<CaIndex, EcKeyPair>>
+  readonly eccIssuer: Readonly<Record<CaIndex, EcKeyPair>>
+  readonly eccCaPublicKeys: readonly EccCaPublicKey[]
+  /** The card's own ECC pair for `use`, on the curve of its CA, made at first call. */
+  eccCardKey(cardId: string, use: 'general' | 'pin', ca: CaIndex): EcKeyPair
   /** The card's own pair for `use`, made at first call. */
   cardKey(cardId: string, use: 'general' | 'pin'): RsaKey
 }
@@ -64,6 +80,20 @@ function pems(path: string, bits: (index: CaIndex) => number): Record<CaIndex, R
   return { '01': rsaFromPem(file['01']), '02': rsaFromPem(file['02']) }
 }
 
+function eccPairs(path: string): Record<CaIndex, EcKeyPair> {
+  const curve = (index: CaIndex) => ECC_CA_KEYS[index].curve
+  const file = readOrMake<Record<CaIndex, string>>(path, () => ({
+    '01': ecToHex(generateEcKey(curve('01'))),
+    '02': ecToHex(generateEcKey(curve('02'))),
+  }))
+  return { '01': ecFromHex(curve('01'), file['01']), '02': ecFromHex(curve('02'), file['02']) }
+}
+
+function eccCaPublicKey(ca: CaIndex, key: EcKeyPair): EccCaPublicKey {
+  const { index } = ECC_CA_KEYS[ca]
+  return { rid: SCHEME_RID, index, certificate: toHex(caCertificate(key, index)), expiry: CA_EXPIRY }
+}
+
 function caPublicKey(index: CaIndex, key: RsaKey): CaPublicKey {
   const checksum = sha1(fromHex(SCHEME_RID), fromHex(index), key.modulus, key.exponent)
   return {
@@ -77,8 +107,8 @@ function caPublicKey(index: CaIndex, key: RsaKey): CaPublicKey {
 }
 
 /**
- * The keys of a folder: `ca.json`, `issuer.json`, `master-keys.json`, `cards/*.json`, and `ca-public-keys.json` for
- * terminals. Makes what is missing, in about half a second.
+ * The keys of a folder: `ca.json`, `issuer.json`, the same with `ecc-` before, `master-keys.json`, `cards/*.json`, and
+ * `ca-public-keys.json` and `ecc-ca-public-keys.json` for terminals. Makes what is missing, in about half a second.
  */
 export function ensureIssuerKeys(dir: string): IssuerKeys {
   const authority = pems(join(dir, 'ca.json'), (index) => CA_KEYS[index].bits)
@@ -91,7 +121,23 @@ export function ensureIssuerKeys(dir: string): IssuerKeys {
   ) as unknown as IssuerMasterKeys
   const caPublicKeys = CA_INDICES.map((index) => caPublicKey(index, authority[index]))
   writePublic(join(dir, 'ca-public-keys.json'), caPublicKeys)
+  const eccAuthority = eccPairs(join(dir, 'ecc-ca.json'))
+  const eccIssuer = eccPairs(join(dir, 'ecc-issuer.json'))
+  // Made once: an EC-SDSA signature is another one each time.
+  const eccCaPublicKeys = readOrMake(join(dir, 'ecc-ca-public-keys.json'), () =>
+    CA_INDICES.map((ca) => eccCaPublicKey(ca, eccAuthority[ca])),
+  )
   return {
+    eccAuthority,
+    eccIssuer,
+    eccCaPublicKeys,
+    eccCardKey: (cardId, use, ca) =>
+      ecFromHex(
+        ECC_CA_KEYS[ca].curve,
+        readOrMake(join(dir, 'cards', `${cardId}.${use}.ecc.json`), () => ({
+          secret: ecToHex(generateEcKey(ECC_CA_KEYS[ca].curve)),
+        })).secret,
+      ),
     authority,
     issuer,
     master,

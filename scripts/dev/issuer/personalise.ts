@@ -13,7 +13,7 @@ import {
   tlvList,
   track2,
 } from './application-data.js'
-import { type ApplicationFile, authenticationFiles } from './authentication-files.js'
+import { type ApplicationFile, authenticationFiles, eccAuthenticationFiles } from './authentication-files.js'
 import type { ApplicationProfile, CardProfile } from './card-profile.js'
 import { encodeDol, parseDol } from './dol.js'
 import type { IssuerKeys } from './issuer-keys.js'
@@ -36,11 +36,15 @@ function personaliseApplication(
   const keyName = `${card.id}.${application.aid}`
   const general = dynamic ? keys.cardKey(keyName, 'general') : undefined
   const enciphers = application.cvm.rules.some((rule) => rule.method.startsWith('enciphered'))
-  const pinKey = !enciphers
-    ? undefined
-    : application.separatePinKey || general === undefined
-      ? keys.cardKey(keyName, 'pin')
-      : general
+  const xda = application.authentication === 'xda'
+  const eccKey = xda ? keys.eccCardKey(keyName, 'general', application.caIndex) : undefined
+  const eccPinKey = xda && enciphers ? keys.eccCardKey(keyName, 'pin', application.caIndex) : undefined
+  const pinKey =
+    !enciphers || xda
+      ? undefined
+      : application.separatePinKey || general === undefined
+        ? keys.cardKey(keyName, 'pin')
+        : general
   const covered = signedRecord(card, application)
   const second = cdol2(application)
   const files: ApplicationFile[] = [
@@ -65,8 +69,20 @@ function personaliseApplication(
       ],
       signed: 1,
     },
-    // Static data are the signed records and, by the tag list 9F4A, the AIP (Book 3, 10.3).
-    ...authenticationFiles(application, keys, concat(covered, aip), general, pinKey),
+    // Static data are the signed records and, by the tag list 9F4A, the AIP; for XDA AIP, AID and PDOL as TLV (Book 3, 10.3).
+    ...(eccKey
+      ? eccAuthenticationFiles(
+          application,
+          keys,
+          concat(
+            covered,
+            tlvList([0x82, aip], [0x9f06, aid]),
+            application.pdol === undefined ? new Uint8Array() : tlvList([0x9f38, fromHex(application.pdol)]),
+          ),
+          eccKey,
+          eccPinKey,
+        )
+      : authenticationFiles(application, keys, concat(covered, aip), general, pinKey)),
   ]
   const records = new Map<number, Uint8Array>()
   for (const file of files)
@@ -93,6 +109,8 @@ function personaliseApplication(
     },
     generalKey: general,
     pinKey,
+    eccKey,
+    eccPinKey,
   }
 }
 

@@ -2,6 +2,7 @@
 import { ascii } from '../../../hal/base/bytes.js'
 import type { ApplicationProfile, CardProfile } from './card-profile.js'
 import type { DolEntry } from './dol.js'
+import type { EcKeyPair } from './ec-key.js'
 import type { RsaKey } from './rsa-key.js'
 
 /** The card's own TDES keys, 16 bytes each (Book 2, A1.4, option B). */
@@ -29,6 +30,9 @@ export interface PersonalisedApplication {
   readonly keys: CardKeySet
   readonly generalKey: RsaKey | undefined
   readonly pinKey: RsaKey | undefined
+  /** With XDA in place of the two above: the key that signs, and the one that PINs are enciphered to. */
+  readonly eccKey: EcKeyPair | undefined
+  readonly eccPinKey: EcKeyPair | undefined
 }
 
 /** A card, ready to be put into a chip. */

@@ -34,7 +34,7 @@ export function readCryptogram(
   const [aip, atcBytes, iad, arqc] = [value(0x82), value(0x9f36), value(0x9f10), value(0x9f26)]
   const inputs = CRYPTOGRAM_DOL.map(({ tag, length }) => {
     const given = value(tag)
-    return given?.length === length ? given : undefined
+    return given?.length !== length ? undefined : tag === 0x95 ? withoutLateBits(given) : given
   })
   const own = iad && readIssuerApplicationData(iad)
   if (aip === undefined || atcBytes?.length !== 2 || iad === undefined || arqc?.length !== 8) return undefined
@@ -58,6 +58,14 @@ export function readCryptogram(
     currencyNumeric: toHex(inputs[4]!).slice(-3),
     cvm: value(0x9f34)?.[0],
   }
+}
+
+/** TVR bits that may have been set after the card made its cryptogram count as unset (Book 4, 6.3.2.2.2 and 6.3.2.2.4). */
+function withoutLateBits(tvr: Uint8Array): Uint8Array {
+  const out = tvr.slice()
+  out[3]! &= ~0x01
+  out[4]! &= ~0x02
+  return out
 }
 
 const digitsOf = (bytes: Uint8Array): bigint => {

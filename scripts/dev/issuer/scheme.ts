@@ -19,6 +19,12 @@ export const CA_KEYS = {
 } as const
 export type CaIndex = keyof typeof CA_KEYS
 
+/** The same two CAs' ECC keys: an index is one key's alone, of whatever algorithm (EMV Book 2, 11.2.2). */
+export const ECC_CA_KEYS = {
+  '01': { index: '11', curve: 'P-256' },
+  '02': { index: '12', curve: 'P-521' },
+} as const satisfies Record<CaIndex, unknown>
+
 /** Last day on which CA keys hold, YYYYMMDD; certificates expire in the same month. */
 export const CA_EXPIRY = '20491231'
 export const CERTIFICATE_EXPIRY_MMYY = '1249'

@@ -1,4 +1,4 @@
-// GENERATE AC (EMV Book 3, 6.5.5 and 10.8): the card's own risk management, cryptograms, CDA, verification results.
+// GENERATE AC (EMV Book 3, 6.5.5 and 10.8): the card's own risk management, cryptograms, CDA and XDA, verification results.
 import { ascii, concat } from '../../../../hal/base/bytes.js'
 import { sha1 } from '../../../../hal/base/ciphers.js'
 import { encodeTlv } from '../../../../hal/base/tlv.js'
@@ -10,6 +10,7 @@ import {
   verifyIssuerAuthentication,
 } from '../cryptogram-data.js'
 import { type DolEntry, dolLength, dolValue } from '../dol.js'
+import { ecSign } from '../ec-key.js'
 import { APPROVAL_CODES } from '../scheme.js'
 import { answer, type Command, type Response, SW, status } from './apdu.js'
 import { signDynamicData } from './authenticate.js'
@@ -20,7 +21,12 @@ import { logTransaction } from './transaction-log.js'
 const AAC = 0
 const TC = 1
 const ARQC = 2
-const CDA_REQUEST = 0x10
+/** Bits 5 and 4 of P1: the signature asked for (Book 3, table 12). */
+const SIGNATURE_MASK = 0x18
+const SIGNATURES: Readonly<Record<number, 'cda' | 'xda'>> = { 16: 'cda', 8: 'xda' }
+
+/** Signed data format of XDA (Book 2, tables 37 and 38). */
+const XDA_FORMAT = 0x15
 
 type Found = NonNullable<ReturnType<typeof current>>
 
@@ -29,17 +35,17 @@ export function generateAc(context: CardContext, command: Command): Response {
   const found = current(context)
   if (found === undefined) return status(SW.conditions)
   const asked = command.p1 >> 6
-  if (asked > ARQC || (command.p1 & 0x2f) !== 0 || command.p2 !== 0) return status(SW.wrongParameters)
+  if (asked > ARQC || (command.p1 & 0x27) !== 0 || command.p2 !== 0) return status(SW.wrongParameters)
   const { transaction, application } = found
-  const wantsCda = (command.p1 & CDA_REQUEST) !== 0 && application.profile.authentication === 'cda'
+  const signs = SIGNATURES[command.p1 & SIGNATURE_MASK] === application.profile.authentication
   if (transaction.stage === 'initiated') {
     if (command.data.length !== dolLength(application.cdol1)) return status(SW.wrongLength)
-    return first(context, found, asked, command.data, wantsCda)
+    return first(context, found, asked, command.data, signs)
   }
   if (transaction.stage === 'firstDone' && transaction.arqc !== undefined) {
     if (asked === ARQC) return status(SW.wrongParameters)
     if (command.data.length !== dolLength(application.cdol2)) return status(SW.wrongLength)
-    return second(context, found, asked, command.data, wantsCda)
+    return second(context, found, asked, command.data, signs)
   }
   return status(SW.conditions)
 }
@@ -68,7 +74,7 @@ function first(
   found: Found,
   asked: number,
   data: Uint8Array,
-  wantsCda: boolean,
+  signs: boolean,
 ): Response {
   const { transaction, state, application } = found
   const type = decideFirst(found, asked, data)
@@ -80,8 +86,9 @@ function first(
   else logTransaction(state, application.cdol1, data, type << 6)
   const cryptogram = cryptogramOf(found, application.cdol1, data, verification)
   if (type === ARQC) transaction.arqc = cryptogram
-  const signature = wantsCda
-    ? { covers: concat(transaction.pdolData, data), unpredictable: unpredictableOf(application.cdol1, data) }
+  const covers = concat(transaction.pdolData, data)
+  const signature = signs
+    ? { covers, ownCommand: covers, unpredictable: unpredictableOf(application.cdol1, data) }
     : undefined
   return respond(context, found, type, cryptogram, verification, signature)
 }
@@ -107,7 +114,7 @@ function second(
   found: Found,
   asked: number,
   data: Uint8Array,
-  wantsCda: boolean,
+  signs: boolean,
 ): Response {
   const { application, state, transaction } = found
   authenticateIssuerInline(found, data)
@@ -119,9 +126,10 @@ function second(
   state.scriptFailed = false
   logTransaction(state, application.cdol2, data, type << 6)
   const cryptogram = cryptogramOf(found, application.cdol2, data, verification)
-  const signature = wantsCda
+  const signature = signs
     ? {
         covers: concat(transaction.pdolData, transaction.cdol1Data, data),
+        ownCommand: data,
         unpredictable: unpredictableOf(application.cdol2, data),
       }
     : undefined
@@ -186,18 +194,37 @@ function cryptogramOf(
   return cryptogram
 }
 
-/** Format 1, format 2, or with CDA format 2 with the cryptogram inside the signature (Book 2, 6.6.1). */
+/** What a signature covers: with CDA everything so far, with XDA the first command with the PDOL's data or the second alone. */
+interface Signature {
+  readonly covers: Uint8Array
+  readonly ownCommand: Uint8Array
+  readonly unpredictable: Uint8Array
+}
+
+/** Format 1, format 2, or with a signature format 2: with CDA the cryptogram inside it (Book 2, 6.6.1), with XDA beside it (12.5.2). */
 function respond(
   context: CardContext,
   { application, state }: Found,
   type: number,
   cryptogram: Uint8Array,
   verification: Uint8Array,
-  signature: { readonly covers: Uint8Array; readonly unpredictable: Uint8Array } | undefined,
+  signature: Signature | undefined,
 ): Response {
   const information = Uint8Array.of(type << 6)
   const atc = Uint8Array.of(state.atc >> 8, state.atc & 0xff)
   const own = issuerApplicationData(application.profile.cryptogramVersion, verification)
+  const { eccKey } = application
+  if (signature && eccKey) {
+    const open = concat(
+      encodeTlv(0x9f27, information),
+      encodeTlv(0x9f36, atc),
+      encodeTlv(0x9f26, cryptogram),
+      encodeTlv(0x9f10, own),
+    )
+    const signed = ecSign(eccKey, concat(Uint8Array.of(XDA_FORMAT), signature.ownCommand, open))
+    if (application.profile.faults?.includes('dynamicSignature')) signed[signed.length - 1]! ^= 0x01
+    return answer(encodeTlv(0x77, concat(open, encodeTlv(0x9f4b, concat(Uint8Array.of(XDA_FORMAT), signed)))))
+  }
   if (signature === undefined || type === AAC) {
     return answer(
       application.profile.responseFormat === 1

@@ -1,5 +1,6 @@
 // One card session: what a chip knows from reset to power-off, and what its commands are given to work with.
 import type { Random } from '../../../../hal/base/clock.js'
+import type { EcSession } from '../ec-key.js'
 import type { PersonalisedApplication, PersonalisedCard } from '../personalised-card.js'
 import type { ApplicationState, CardState } from './card-state.js'
 
@@ -12,6 +13,8 @@ export interface Transaction {
   pdolData: Uint8Array
   cdol1Data: Uint8Array
   offlinePin: 'notTried' | 'passed' | 'failed'
+  /** Keys of PINs enciphered with ECC, derived once a transaction. */
+  ecSession: EcSession | undefined
   dynamicAuthenticationDone: boolean
   issuerAuthentication: 'notDone' | 'passed' | 'failed'
   /** What the authenticated answer said, whatever the terminal says it did. */
@@ -60,6 +63,7 @@ export const freshTransaction = (): Transaction => ({
   pdolData: new Uint8Array(0),
   cdol1Data: new Uint8Array(0),
   offlinePin: 'notTried',
+  ecSession: undefined,
   dynamicAuthenticationDone: false,
   issuerAuthentication: 'notDone',
   issuerApproved: false,

@@ -123,7 +123,7 @@ export async function terminalWithModule(t: Test) {
   await loadInitialKey(store, MODULE_KEYS, { ikid, key: deriveInitialKey(BDK, ikid) }, systemRandom)
   const keys = await openTerminalKeys(store, systemRandom, MODULE_KEYS)
   t.teardown(() => keys.close())
-  const configuration = emvConfiguration(emvTables(ensureIssuerKeys(folder).caPublicKeys))
+  const configuration = emvConfiguration(emvTables(ensureIssuerKeys(folder)))
   const socketPath = join(folder, 'module.sock')
   const parts = await open()
   const servers: ModuleServer[] = []

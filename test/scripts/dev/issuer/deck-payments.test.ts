@@ -22,7 +22,7 @@ import { ensureIssuerKeys } from '../../../../scripts/dev/issuer/issuer-keys.js'
 
 const dir = mkdtempSync(join(tmpdir(), 'postern-deck-'))
 t.teardown(() => rmSync(dir, { recursive: true, force: true }))
-const configuration = emvConfiguration(emvTables(ensureIssuerKeys(dir).caPublicKeys))
+const configuration = emvConfiguration(emvTables(ensureIssuerKeys(dir)))
 const profiles = loadProfiles()
 
 /** Ends as the contracts ask: with `ABORTED`. */
@@ -179,6 +179,7 @@ const EXPECTED: Readonly<
   't0-credit': { prompts: ['online PIN'], code: '00', end: 'approved', cvm: 'pin' },
   'offline-plain-pin': { prompts: ['offline PIN 3'], code: '00', end: 'approved', cvm: 'pin' },
   cda: { prompts: ['online PIN'], code: '00', end: 'approved', cvm: 'pin' },
+  xda: { prompts: ['offline PIN 3'], code: '00', end: 'approved', cvm: 'pin' },
   'two-applications': {
     prompts: ['choose POSTERN CREDIT, Girokonto für', 'online PIN'],
     code: '00',
@@ -227,6 +228,8 @@ for (const card of profiles) {
 t.test('DDA that fails and CDA that holds show in the TVR', async (t) => {
   t.equal(facts(await play('dda-failing', [pinOf('dda-failing')]))?.tvr.slice(0, 2), '08')
   t.equal(facts(await play('cda', [pinOf('cda')]))?.tvr.slice(0, 2), '00')
+  t.equal(facts(await play('xda', [pinOf('xda')]))?.tvr, '0100008000', 'XDA selected, above the floor limit')
+  t.same((await play('xda', ['0000', pinOf('xda')])).prompts, ['offline PIN 3', 'wrong, offline PIN 2'])
   t.equal(facts(await play('credit-pin', [pinOf('credit-pin')]))?.tvr.slice(0, 2), '00')
   t.equal(facts(await play('debit-signature', []))?.tvr.slice(0, 2), '02', 'SDA selected')
 })

@@ -208,6 +208,8 @@ t.test('keys are made once and read by the next process; nothing half-written is
   const first = ensureIssuerKeys(folder)
   const second = ensureIssuerKeys(folder)
   t.same(second.caPublicKeys, first.caPublicKeys)
+  t.same(second.eccCaPublicKeys, first.eccCaPublicKeys)
+  t.equal(second.eccCardKey('a', 'pin', '02').secret, first.eccCardKey('a', 'pin', '02').secret)
   t.equal(toHex(second.cardKey('a', 'pin').modulus), toHex(first.cardKey('a', 'pin').modulus))
   t.equal(toHex(second.master.cryptogram), toHex(first.master.cryptogram))
   for (const key of first.caPublicKeys)
@@ -215,10 +217,16 @@ t.test('keys are made once and read by the next process; nothing half-written is
       key.checksum,
       toHex(sha1(fromHex(key.rid), fromHex(key.index), fromHex(key.modulus), fromHex(key.exponent))),
     )
-  t.same(
-    readdirSync(folder).sort(),
-    ['ca-public-keys.json', 'ca.json', 'cards', 'issuer.json', 'master-keys.json'].sort(),
-  )
+  t.same(readdirSync(folder).sort(), [
+    'ca-public-keys.json',
+    'ca.json',
+    'cards',
+    'ecc-ca-public-keys.json',
+    'ecc-ca.json',
+    'ecc-issuer.json',
+    'issuer.json',
+    'master-keys.json',
+  ])
 })
 
 t.test('state of cards and books of the issuer survive in files', async (t) => {
