@@ -3,7 +3,8 @@ import type { Device } from './device.js'
 
 /**
  * `seal` and `unseal` take at most 4 KiB. What one element sealed no other unseals; after a tamper nothing unseals
- * (`DEVICE_PROTOCOL`, detail `sealed data refused`). `increment` is durable before it resolves and never goes back.
+ * (`DEVICE_PROTOCOL`, detail `sealed data refused`). `increment` is durable before it resolves and never goes back;
+ * where a counter starts is the element's own affair.
  * Labels and counters' names are 1 to 64 letters, digits and `._:/-`, the first a letter or digit.
  */
 export interface SecureElement extends Device<'ready' | 'locked'> {

@@ -36,6 +36,9 @@ const PACKAGES = {
     strace: 'what a process writes and syncs, for power cuts over recorded disks',
     gdb: 'core dumps, for the test that looks for card data in memory',
     iproute2: 'network namespaces, for tests with private networks',
+    swtpm: 'a TPM 2.0 in software, for tests of the key store',
+    'tpm2-tools': 'speaks to it',
+    softhsm2: 'a PKCS#11 token in software, for tests of the key store',
   },
 }
 /** What a user without root cannot go on without; the rest only narrows what runs. */

@@ -55,10 +55,33 @@ export const TerminalInfo = Type.Object(
 )
 export type TerminalInfo = Static<typeof TerminalInfo>
 
+/** A signed document on its way: the secure world alone judges it. */
+const SignedDocument = Type.Object(
+  {
+    type: Type.String({ maxLength: 32 }),
+    version: Type.Integer({ minimum: 1 }),
+    body: Type.String({ maxLength: 32_768 }),
+    signature: Type.String({ maxLength: 128 }),
+  },
+  closed,
+)
+
 /** Served by the secure world, called by the open one. */
 export const SecureMethods = {
   'terminal.info': { params: Nothing, result: TerminalInfo },
   'status.set': { params: OpenStatus, result: Nothing },
+  /** What should protect keys and is missing here, by name and in words; empty on a terminal that is set up right. */
+  'terminal.protections': {
+    params: Nothing,
+    result: Type.Array(Type.Object({ name: Type.String(), message: Type.String() }, closed), {
+      maxItems: 16,
+    }),
+  },
+  /** A signed key package from the key room; the answer is its acknowledgement. */
+  'keys.inject': {
+    params: Type.Object({ document: SignedDocument }, closed),
+    result: Type.Object({ set: Type.String(), sequence: Type.Integer(), checkValue: Type.String() }, closed),
+  },
   'screens.show': {
     params: Type.Object({ owner: Owner, id: ScreenId, screen: Screen }, closed),
     result: ScreenResult,

@@ -6,6 +6,8 @@ import { createLog } from '../../hal/base/pino-log.js'
 import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
 import { readBoard } from '../../hal/boards.js'
 import { pcscDriver } from '../../hal/drivers/pcsc/pcsc-driver.js'
+import { pkcs11Driver } from '../../hal/drivers/pkcs11/pkcs11-driver.js'
+import { tpm2Driver } from '../../hal/drivers/tpm2/tpm2-driver.js'
 import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
 import { fileStatistics } from '../../hal/statistics-file.js'
 import { secureConfigFrom } from './secure-config.js'
@@ -17,6 +19,8 @@ process.umask(0o077)
 
 const drivers: readonly Driver[] = [
   pcscDriver,
+  tpm2Driver,
+  pkcs11Driver,
   ...(config.profile === 'development' ? SIMULATED_DRIVERS : []),
 ]
 const { profile, problems } = parseBoard(readBoard(config.board), drivers, {

@@ -8,7 +8,7 @@ import { PosternError } from '../../hal/base/errors.js'
 import { checker } from '../api/contract.js'
 
 /** The kinds of document; each has one schema, kept with the part that acts on it. */
-export const DOCUMENT_TYPES = ['acquirers', 'merchant', 'operators', 'emv', 'terminal'] as const
+export const DOCUMENT_TYPES = ['acquirers', 'merchant', 'operators', 'emv', 'terminal', 'keys'] as const
 export type DocumentType = (typeof DOCUMENT_TYPES)[number]
 
 /** `body` is the document's JSON text, signed as it stands together with type and version (Ed25519, RFC 8032). */
@@ -34,6 +34,11 @@ export interface Documents {
    * @throws PosternError `DOCUMENT_MISSING`, `DOCUMENT_REFUSED` (signature, type, older than accepted before, schema)
    */
   read<S extends TSchema>(type: DocumentType, schema: S): Static<S>
+  /**
+   * The verified body of a document that came over a road and is not kept; whoever acts on it sees to it that none acts
+   * twice. @throws PosternError `DOCUMENT_REFUSED` (signature, type, schema)
+   */
+  verify<S extends TSchema>(type: DocumentType, envelope: unknown, schema: S): Static<S>
 }
 
 const refuse = (type: string, why: string) =>
@@ -52,37 +57,49 @@ export function openDocuments(folder: string): Documents {
     : {}
   const isEnvelope = checker(Envelope)
 
+  function opened(type: DocumentType, offered: unknown): Envelope {
+    const fault = isEnvelope(offered)
+    if (fault !== undefined) throw refuse(type, fault)
+    const envelope = offered as Envelope
+    if (envelope.type !== type) throw refuse(type, `it says that it is ${envelope.type}`)
+    if (!verify(null, signedBytes(envelope), root, Buffer.from(envelope.signature, 'base64')))
+      throw refuse(type, 'its signature is not by our root')
+    return envelope
+  }
+
+  function bodyOf<S extends TSchema>(type: DocumentType, envelope: Envelope, schema: S): Static<S> {
+    let body: unknown
+    try {
+      body = JSON.parse(envelope.body)
+    } catch (cause) {
+      throw new PosternError('DOCUMENT_REFUSED', `the ${type} document's body is not JSON`, { type }, cause)
+    }
+    const fault = checker(schema)(body)
+    if (fault !== undefined) throw refuse(type, fault)
+    return body as never
+  }
+
   return {
     read(type, schema) {
       const path = join(folder, 'documents', `${type}.json`)
       if (!existsSync(path))
         throw new PosternError('DOCUMENT_MISSING', `the ${type} document has not been provisioned`, { type })
-      let envelope: Envelope
+      let offered: unknown
       try {
-        envelope = JSON.parse(readFileSync(path, 'utf8'))
+        offered = JSON.parse(readFileSync(path, 'utf8'))
       } catch (cause) {
         throw new PosternError('DOCUMENT_REFUSED', `the ${type} document is not JSON`, { type }, cause)
       }
-      const fault = isEnvelope(envelope)
-      if (fault !== undefined) throw refuse(type, fault)
-      if (envelope.type !== type) throw refuse(type, `it says that it is ${envelope.type}`)
-      if (!verify(null, signedBytes(envelope), root, Buffer.from(envelope.signature, 'base64')))
-        throw refuse(type, 'its signature is not by our root')
+      const envelope = opened(type, offered)
       const known = accepted[type] ?? 0
       if (envelope.version < known) throw refuse(type, `version ${envelope.version} is older than ${known}`)
-      let body: unknown
-      try {
-        body = JSON.parse(envelope.body)
-      } catch (cause) {
-        throw new PosternError('DOCUMENT_REFUSED', `the ${type} document's body is not JSON`, { type }, cause)
-      }
-      const bodyFault = checker(schema)(body)
-      if (bodyFault !== undefined) throw refuse(type, bodyFault)
+      const body = bodyOf(type, envelope, schema)
       if (envelope.version > known) {
         accepted[type] = envelope.version
         writeDurable(versionsPath, Buffer.from(JSON.stringify(accepted), 'utf8'))
       }
-      return body as never
+      return body
     },
+    verify: (type, envelope, schema) => bodyOf(type, opened(type, envelope), schema),
   }
 }

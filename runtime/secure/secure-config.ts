@@ -18,8 +18,10 @@ export const SecureConfig = Type.Object(
     board: Type.String({ minLength: 1, maxLength: 4096 }),
     /** Values for `${name}` in the board profile. */
     boardParams: Type.Record(Type.String(), Type.String({ maxLength: 4096 })),
-    /** File with the passphrase of the key store. Development only: a device seals its keys to hardware. */
-    passphraseFile: Path,
+    /** Where keys lie: sealed by the board's secure element, or under a passphrase (`file`, for development). */
+    keyStore: Type.Optional(Type.Enum(['file', 'secure-element'])),
+    /** File with the passphrase of the key store `file`. */
+    passphraseFile: Type.Optional(Path),
     logLevel: Type.Enum(['debug', 'info', 'warn', 'error']),
     /** Shown where no app is: a protection that is missing, for instance. */
     note: Type.Optional(Type.String({ maxLength: 200 })),

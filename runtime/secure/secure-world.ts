@@ -1,7 +1,5 @@
 // The secure world put together: documents, keys, journal, screens, card payments, and its end of the bridge.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { erase } from '../../hal/base/bytes.js'
 import type { Clock, Random } from '../../hal/base/clock.js'
 import { PosternError } from '../../hal/base/errors.js'
 import type { Log } from '../../hal/base/log.js'
@@ -16,17 +14,15 @@ import type { CardTransactionFactory } from './card-transaction.js'
 import { openDocuments } from './documents.js'
 import { EmvDocument, emvConfiguration } from './emv/configuration.js'
 import { contactCardTransactions } from './emv/contact-card-transaction.js'
-import { ACQUIRER_KEYS, openTerminalKeys, type TerminalKeys } from './keys/dukpt-terminal-keys.js'
-import { openFileKeyStore } from './keys/file-key-store.js'
+import { ACQUIRER_KEYS } from './keys/dukpt-terminal-keys.js'
+import { KeyPackage } from './keys/key-package.js'
+import { createKeySets } from './keys/key-sets.js'
+import type { CardKeys, MacKeys } from './keys/terminal-keys.js'
 import { moduleCardTransactions } from './module/module-card-transaction.js'
+import { openKeyStore } from './open-key-store.js'
 import { OperatorsDocument, readOperatorsDocument } from './operators-document.js'
 import { connectTimeoutMs, createAcquirerClient } from './payments/acquirer-client.js'
-import {
-  type AcquirerEntry,
-  AcquirersDocument,
-  keyProfile,
-  readAcquirersDocument,
-} from './payments/acquirer-document.js'
+import { AcquirersDocument, keyProfile, readAcquirersDocument } from './payments/acquirer-document.js'
 import { createAcquirers } from './payments/acquirers.js'
 import { servePayments } from './payments/bridge-payments.js'
 import { openJournal } from './payments/journal.js'
@@ -37,8 +33,9 @@ import { createPaymentService } from './payments/payment-service.js'
 import { createBridgePipes } from './payments/roads/bridge-pipe.js'
 import { clientIdentity } from './payments/roads/client-identity.js'
 import { createTlsRoad } from './payments/roads/tls-road.js'
-import { type CardVault, openCardVault } from './payments/sealed-cards.js'
+import { openCardVault } from './payments/sealed-cards.js'
 import { createPinEntry } from './pin/pin-entry.js'
+import { type MissingProtection, missingProtections } from './protections.js'
 import { createCardPrompts } from './screens/card-prompts.js'
 import { createOperatorPrompts } from './screens/operator-prompts.js'
 import { createScreenService, type HomeScreen, type ScreenService } from './screens/screen-service.js'
@@ -62,17 +59,12 @@ export interface SecureWorldOptions {
   readonly onFatal: (error: unknown) => void
 }
 
-async function openKeys(
-  config: SecureConfig,
-  random: Random,
-  entry: AcquirerEntry,
-): Promise<{ readonly keys: TerminalKeys; readonly vault: CardVault }> {
-  const passphrase = new Uint8Array(readFileSync(config.passphraseFile))
-  const store = await openFileKeyStore({ folder: join(config.dataDir, 'keys'), passphrase, random })
-  erase(passphrase)
-  const vault = await openCardVault(store, random)
-  const keys = await openTerminalKeys(store, random, entry.keys?.set ?? ACQUIRER_KEYS, keyProfile(entry))
-  return { keys, vault }
+/** One line of the log for each protection that is missing; the open world may ask for them. */
+function selfTest(config: SecureConfig, log: Log): readonly MissingProtection[] {
+  const missing = missingProtections(config.keyStore ?? 'file')
+  for (const { name, message } of missing)
+    log.warn('secure.protection-missing', { protection: name, message })
+  return missing
 }
 
 function openScreens(options: SecureWorldOptions, texts: Texts): ScreenService {
@@ -102,7 +94,13 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const entries = readAcquirersDocument(documents.read('acquirers', AcquirersDocument)).acquirers
   const operators = readOperatorsDocument(documents.read('operators', OperatorsDocument))
   const emv = emvConfiguration(documents.read('emv', EmvDocument))
-  const { keys, vault } = await openKeys(config, random, entries[0]!)
+  const missing = selfTest(config, log)
+  const keyStore = await openKeyStore(config, board, random)
+  const vault = await openCardVault(keyStore, random)
+  const keySets = createKeySets(keyStore, random)
+  const keysOf = new Map<string, CardKeys & MacKeys>()
+  for (const entry of entries)
+    keysOf.set(entry.id, await keySets.open(entry.keys?.set ?? ACQUIRER_KEYS, keyProfile(entry)))
   const journal = openJournal(join(config.dataDir, 'journal.db'), clock, options.onFatal)
   pruneJournal(journal, join(config.dataDir, EXPORTS), clock.nowMs())
   const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))
@@ -132,7 +130,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
         ...clientIdentity(entry, config.dataDir),
         connectMs: connectTimeoutMs(entry),
       }),
-      keys,
+      keys: keysOf.get(entry.id)!,
       clock,
       log,
       onStray: (stray) => recordStray(journal, log, stray),
@@ -176,7 +174,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     merchant,
     cards:
       options.certifiedModule === undefined
-        ? cardTransactions(options, keys, () => emv)
+        ? cardTransactions(options, keysOf.get(entries[0]!.id)!, () => emv)
         : moduleCardTransactions({
             socketPath: options.certifiedModule.socket,
             acceptSimulated: config.profile === 'development',
@@ -223,6 +221,13 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
       ...servePayments(payments, session),
       ...pipes.methods,
       'terminal.info': () => info(),
+      'terminal.protections': () => [...missing],
+      'keys.inject': async ({ document }) => {
+        const offer = documents.verify('keys', document, KeyPackage)
+        const receipt = await keySets.inject(info().terminalId, offer)
+        log.info('keys.injected', { ...receipt })
+        return receipt
+      },
       'status.set': (facts) => {
         const back = facts.network === 'online' && status.network === 'offline'
         status = facts
@@ -259,8 +264,8 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
       await bridge?.close()
       for (const client of clients) client.close()
       journal.close()
-      keys.close()
       vault.close()
+      keySets.close()
       await screens.close()
     },
   }
@@ -268,7 +273,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
 
 function cardTransactions(
   options: SecureWorldOptions,
-  keys: TerminalKeys,
+  keys: CardKeys,
   configuration: () => ReturnType<typeof emvConfiguration>,
 ): CardTransactionFactory {
   const { board, clock, random, log } = options

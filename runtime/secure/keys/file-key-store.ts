@@ -5,13 +5,12 @@ import { ascii, concat, erase, fromHex, toHex } from '../../../hal/base/bytes.js
 import type { Random } from '../../../hal/base/clock.js'
 import { readDurable, writeDurable } from '../../../hal/base/durable-file.js'
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
-import type { KeyStore } from './key-store.js'
+import { checkRecordName, checkSecret, type KeyStore } from './key-store.js'
 
 const VERSION = 1
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const HEAD_BYTES = 1 + 4 + NONCE_BYTES
-const MAX_SECRET_BYTES = 4096
 /** RFC 7914 parameters: 2^15 blocks of 8, about 32 MiB and 80 ms on a laptop. */
 const DEFAULT_COST = { N: 2 ** 15, r: 8, p: 1 } as const
 const HEADER = 'key-store'
@@ -114,8 +113,8 @@ function unseal(
 export async function openFileKeyStore(options: FileKeyStoreOptions): Promise<KeyStore> {
   const { folder, passphrase, random } = options
   const pathOf = (name: string): string => {
-    if (!/^[a-z0-9-]{1,32}$/.test(name) || name === HEADER)
-      throw refused('no name of a record', name.slice(0, 32))
+    checkRecordName(name)
+    if (name === HEADER) throw refused('no name of a record', name)
     return join(folder, `${name}.sealed`)
   }
   const load = (path: string, name: string) => {
@@ -159,7 +158,7 @@ export async function openFileKeyStore(options: FileKeyStoreOptions): Promise<Ke
   return {
     read,
     async write(name, secret) {
-      if (secret.length > MAX_SECRET_BYTES) throw refused('a secret has at most 4 KiB', name)
+      checkSecret(name, secret)
       if (!generations.has(name)) erase((await read(name))?.secret)
       const generation = (generations.get(name) ?? 0) + 1
       save(pathOf(name), name, seal(key, name, generation, secret, random))

@@ -1,4 +1,5 @@
 // Where keys lie when the power is off: one interface for its backends, a record a key set.
+import { PosternError } from '../../../hal/base/errors.js'
 
 /** A record as it was read. */
 export interface StoredSecret {
@@ -25,4 +26,21 @@ export interface KeyStore {
   write(name: string, secret: Uint8Array): Promise<void>
   /** Erases what is held in memory; the store is not usable after. */
   close(): void
+}
+
+/** A secret's bound, in bytes. */
+export const MAX_SECRET_BYTES = 4096
+
+/** @throws PosternError `KEY_STORE_REFUSED` */
+export function checkRecordName(name: string): void {
+  if (!/^[a-z0-9-]{1,32}$/.test(name))
+    throw new PosternError('KEY_STORE_REFUSED', 'key store: no name of a record', {
+      record: name.slice(0, 32),
+    })
+}
+
+/** @throws PosternError `KEY_STORE_REFUSED` */
+export function checkSecret(name: string, secret: Uint8Array): void {
+  if (secret.length > MAX_SECRET_BYTES)
+    throw new PosternError('KEY_STORE_REFUSED', 'key store: a secret has at most 4 KiB', { record: name })
 }
