@@ -1,8 +1,15 @@
 // Cards out of recorded exchanges, and the kernel's inputs out of vectors, for the handlers of emv/.
-import { fromHex, toHex } from '../../hal/base/bytes.js'
+import { ascii, fromHex, toHex } from '../../hal/base/bytes.js'
+import { sha1 } from '../../hal/base/ciphers.js'
 import { parseTlv, type Tlv } from '../../hal/base/tlv.js'
 import type { ChipCardSession } from '../../hal/chip-card-reader.js'
-import type { ApplicationConfiguration } from '../../runtime/secure/emv/configuration.js'
+import { type CaKey, caKeyChecksum } from '../../runtime/secure/emv/ca-keys.js'
+import type {
+  ApplicationConfiguration,
+  TerminalConfiguration,
+} from '../../runtime/secure/emv/configuration.js'
+import { parseDol } from '../../runtime/secure/emv/dol.js'
+import type { TransactionServices } from '../../runtime/secure/emv/transaction.js'
 import { TransactionData } from '../../runtime/secure/emv/transaction-data.js'
 import { type CardChannel, cardChannel } from '../../runtime/secure/emv/transport.js'
 import type { Vector } from './vectors.js'
@@ -106,4 +113,71 @@ export function flatten(hex: string): Tlv[] {
     return []
   }
   return out
+}
+
+/** What a recorded terminal filled a data object list with, in the list's order. */
+export function dolFields(dol: Uint8Array, data: Uint8Array): [tag: number, value: Uint8Array][] {
+  let at = 0
+  return parseDol(dol).map(({ tag, length }) => {
+    at += length
+    return [tag, data.slice(at - length, at)]
+  })
+}
+
+/** The data field of a command that has one. */
+export function dataField(command: string): Uint8Array {
+  const bytes = fromHex(command)
+  return bytes.slice(5, 5 + (bytes[4] ?? 0))
+}
+
+/** A terminal as good as any: what a recording doesn't tell of its own. Zero action codes leave the say to the card. */
+export function plainTerminal(parts: Partial<TerminalConfiguration> = {}): TerminalConfiguration {
+  return {
+    countryCode: fromHex('0246'),
+    currency: 'EUR',
+    type: 0x21,
+    capabilities: fromHex('E0B8C8'),
+    additionalCapabilities: fromHex('FFC000F0FF'),
+    acquirerId: undefined,
+    merchantCategoryCode: undefined,
+    merchantId: undefined,
+    terminalId: undefined,
+    merchantName: undefined,
+    ifdSerial: undefined,
+    pinBypass: false,
+    ...parts,
+  }
+}
+
+/** A CA key of a vector; its checksum is the product's own sum. */
+export function caKeyOf(capk: Vector): CaKey {
+  const key = {
+    rid: fromHex(capk.rid),
+    index: Number.parseInt(capk.index, 16),
+    modulus: fromHex(capk.modulus),
+    exponent: fromHex(capk.exponent),
+    expires: undefined,
+  }
+  if (capk.sha1 && toHex(sha1(...caKeyChecksum(key))) !== capk.sha1)
+    throw new Error(`checksum of ${capk.index}`)
+  return key
+}
+
+/** Services of a transaction with nobody to disappoint: the first application, the PIN as given, no history. */
+export function plainServices(
+  parts: Partial<TransactionServices> & { readonly pin?: string },
+): TransactionServices {
+  const { pin, ...rest } = parts
+  return {
+    random: (length) => new Uint8Array(length).fill(0x01),
+    chooseApplication: async () => 0,
+    confirmApplication: async () => true,
+    preferLanguages: () => undefined,
+    enterPin: async () =>
+      pin === undefined ? { kind: 'cancelled' } : { kind: 'entered', digits: ascii.encode(pin) },
+    encryptPin: async () => ({ ksn: new Uint8Array(12), bytes: new Uint8Array(16) }),
+    cardHistory: async () => ({ lastAmountOfCard: 0n, onExceptionFile: false }),
+    forceOnline: false,
+    ...rest,
+  }
 }

@@ -1,328 +1,193 @@
-// Handlers of whole cards: contact flows, card images, transcripts.
+// Handlers of whole cards: a recorded contact flow, and a card image. Both run the kernel from selection to its last cryptogram.
 import { constants, createPrivateKey, privateDecrypt } from 'node:crypto'
 import { ascii, fromHex, toHex } from '../../hal/base/bytes.js'
-import { sha1 } from '../../hal/base/ciphers.js'
 import { TAG } from '../../hal/base/tags.js'
-import { buildCandidateList, selectApplication } from '../../runtime/secure/emv/application-selection.js'
-import { caKeyChecksum } from '../../runtime/secure/emv/ca-keys.js'
 import { isEnd } from '../../runtime/secure/emv/card-end.js'
-import { recoverIssuerCertificate, verifyIssuerCertificate } from '../../runtime/secure/emv/certificates.js'
-import type { ApplicationConfiguration, EmvConfiguration } from '../../runtime/secure/emv/configuration.js'
-import { initiateApplicationProcessing } from '../../runtime/secure/emv/initiate-application.js'
-import { offlineDataAuthentication } from '../../runtime/secure/emv/offline-data-authentication.js'
-import { verifyOfflinePin } from '../../runtime/secure/emv/offline-pin.js'
-import { parseAfl, readApplicationData } from '../../runtime/secure/emv/read-application-data.js'
-import {
-  recoverSignedStaticData,
-  staticDataToAuthenticate,
-  verifySignedStaticData,
-} from '../../runtime/secure/emv/static-data-authentication.js'
-import { setApplicationData } from '../../runtime/secure/emv/terminal-data.js'
 import { completeTransaction, transactToFirstCryptogram } from '../../runtime/secure/emv/transaction.js'
-import { panDigits, TransactionData } from '../../runtime/secure/emv/transaction-data.js'
+import { TransactionData } from '../../runtime/secure/emv/transaction-data.js'
 import { cardChannel } from '../../runtime/secure/emv/transport.js'
 import { TVR } from '../../runtime/secure/emv/verification-results.js'
-import { applicationRow, flatten, sessionOf, tagHex } from './emv-cards.js'
-import { check, type Handler, type Kind, skipped, type Vector } from './vectors.js'
+import { CARD_IMAGES } from './emv-card-image.js'
+import {
+  applicationRow,
+  caKeyOf,
+  dataField,
+  dolFields,
+  flatten,
+  plainServices,
+  plainTerminal,
+  sessionOf,
+} from './emv-cards.js'
+import { TRANSCRIPTS } from './emv-transcripts.js'
+import { check, type Handler, type Kind, passed, type Vector } from './vectors.js'
 
-/** A configuration with one application and one CA key, checked as the product checks it. */
-function configurationFor(capk: Vector, aid: string, terminal: Partial<EmvConfiguration['terminal']>) {
-  const key = {
-    rid: fromHex(capk.rid),
-    index: Number.parseInt(capk.index, 16),
-    modulus: fromHex(capk.modulus),
-    exponent: fromHex(capk.exponent),
-    expires: undefined,
-  }
-  if (capk.sha1 && toHex(sha1(...caKeyChecksum(key))) !== capk.sha1) throw new Error('checksum')
-  const application: ApplicationConfiguration = {
-    ...applicationRow({ aid, asi: 1 }),
-    version: fromHex('0096'),
-    floorLimit: 1_000_000n,
-    ddol: fromHex('9F3704'),
-  }
-  const configuration: EmvConfiguration = {
-    terminal: {
-      countryCode: fromHex('0246'),
-      currency: 'EUR',
-      type: 0x21,
-      capabilities: fromHex('E0B8C8'),
-      additionalCapabilities: fromHex('FFC000F0FF'),
-      acquirerId: undefined,
-      merchantCategoryCode: undefined,
-      merchantId: undefined,
-      terminalId: undefined,
-      merchantName: undefined,
-      ifdSerial: undefined,
-      pinBypass: false,
-      ...terminal,
-    },
-    applications: [application],
-    caKeys: [key],
-    revoked: new Set(),
-  }
-  return { application, configuration }
-}
+const GENERATE_AC = '80AE'
+const ENCIPHERED_PIN = '00200088'
 
-/** A card that answers a command with what was recorded for it, several answers in turn; what it does not know gets 6D00. */
-function dictionaryCard(exchanges: readonly Vector[]) {
-  const answers = new Map<string, string[]>()
-  for (const { c, r } of exchanges) answers.set(c, [...(answers.get(c) ?? []), r])
-  const sent: string[] = []
-  const session = sessionOf('T=0', (command) => {
-    const hex = toHex(command)
-    sent.push(hex)
-    // The recorder's terminal left Le away, or named it.
-    const recorded = answers.get(hex) ??
-      answers.get(hex.slice(0, -2)) ??
-      answers.get(withoutExpired(command)) ?? ['6D00']
-    return recorded.length > 1 ? recorded.shift()! : recorded[0]!
-  })
-  return { channel: cardChannel(session), sent }
+/** What the recorded terminal put into the two GENERATE AC commands: the run's inputs, and what its commands are held against. */
+function recordedInputs(vector: Vector) {
+  const objects = vector.exchanges.flatMap(({ r }: Vector) => flatten(r.slice(0, -4)))
+  const value = (tag: number): Uint8Array => objects.find((item: Vector) => item.tag === tag)?.value
+  const commands: string[] = vector.exchanges
+    .map(({ c }: Vector) => c)
+    .filter((c: string) => c.startsWith(GENERATE_AC))
+  const first = new Map(dolFields(value(TAG.CDOL1), dataField(commands[0]!)))
+  const second = new Map(dolFields(value(TAG.CDOL2), dataField(commands[1]!)))
+  return {
+    commands,
+    cdols: [value(TAG.CDOL1), value(TAG.CDOL2)],
+    first,
+    second,
+    expires: value(TAG.EXPIRATION_DATE),
+    version: value(TAG.ICC_VERSION),
+  }
 }
 
 /**
- * GENERATE AC without the TVR's Expired bit. The recorder's terminal let a card of 2018 pay in 2020 with no bit set;
- * Book 3, 10.4.3 sets it, and nothing else of the command may differ.
+ * The recorded card: an answer for each command byte for byte. It looks into two kinds of command as a card does: an
+ * enciphered PIN is opened with its private key, and GENERATE AC is answered by what is asked for, whatever the data.
  */
-function withoutExpired(command: Uint8Array): string {
-  const copy = Uint8Array.from(command)
-  // TVR follows amounts and country; CDOL2 puts the response code first.
-  const tvr = copy[2] === 0x80 ? 5 + 14 : 5 + 16
-  if (copy[1] === 0xae && copy.length > tvr + 5) copy[tvr + 1]! &= ~TVR.expired.mask
-  return toHex(copy)
+function recordedCardWithKey(vector: Vector, pem: string | undefined) {
+  // The same command in another place has another answer: they come in turn, the last one for good.
+  const answers = new Map<string, string[]>()
+  for (const { c, r } of vector.exchanges) answers.set(c, [...(answers.get(c) ?? []), r])
+  const next = (c: string): string | undefined => {
+    const list = answers.get(c)
+    return list && list.length > 1 ? list.shift() : list?.[0]
+  }
+  const sent: string[] = []
+  const pins: { plaintext?: string; enciphered?: string; block?: string } = {}
+  const challenge: string =
+    vector.exchanges.find(({ c, r }: Vector) => c.startsWith('0084') && r.endsWith('9000'))?.r.slice(0, -4) ??
+    ''
+  const pinBlock = `2${vector.pin.length.toString(16).toUpperCase()}${vector.pin}`.padEnd(16, 'F')
+  const session = sessionOf('T=0', (command) => {
+    const hex = toHex(command)
+    sent.push(hex)
+    if (hex.startsWith(ENCIPHERED_PIN) && pem !== undefined) {
+      const key = { key: createPrivateKey(pem), padding: constants.RSA_NO_PADDING }
+      const clear = toHex(privateDecrypt(key, command.subarray(5)))
+      const right = clear.startsWith(`7F${pinBlock}${challenge}`)
+      pins.block = right ? '7F|PIN block|GET CHALLENGE 8|random fill' : clear.slice(0, 34)
+      pins.enciphered = right ? '9000' : '63C2'
+      return pins.enciphered
+    }
+    const asked = hex.startsWith(GENERATE_AC)
+      ? [...answers].find(([c]) => c.startsWith(hex.slice(0, 10)))?.[1][0]
+      : // The recorder's terminal left Le away where the answer is a status alone.
+        (next(hex) ?? next(hex.slice(0, -2)))
+    const answer = asked ?? '6D00'
+    if (hex.startsWith('00200080')) pins.plaintext = answer
+    return answer
+  })
+  return { channel: cardChannel(session), sent, pins }
 }
 
-const PIN_1234 = () => ascii.encode('1234')
-
-/** Terminal capabilities: all that the flow's terminal had, enciphered offline PIN left out so that the plaintext rule applies. */
-const WITHOUT_ENCIPHERED_PIN = fromHex('E0A8C8')
-
-const contactFlow: Handler = async (vector, file) => {
-  const card = dictionaryCard(vector.exchanges)
-  const { application, configuration } = configurationFor(vector.capk, 'AFFFFFFFFF', {
-    capabilities: WITHOUT_ENCIPHERED_PIN,
-  })
-  const last = vector.exchanges.filter(({ c }: Vector) => c.startsWith('80AE'))
-  const cdol = fromHex(last[0].c).subarray(5)
+/** One purchase from selection to the second cryptogram; `capabilities` decide which offline PIN is asked for. */
+async function purchase(vector: Vector, pem: string | undefined, capabilities: string) {
+  const recorded = recordedInputs(vector)
+  const { first: inputs } = recorded
+  const card = recordedCardWithKey(vector, pem)
+  const [yy, mm, dd] = toHex(inputs.get(TAG.TRANSACTION_DATE)!).match(/../g)!.map(Number)
   const data = new TransactionData()
   const first = await transactToFirstCryptogram(
     card.channel,
     data,
-    configuration,
     {
-      type: cdol[24]!,
+      terminal: plainTerminal({
+        countryCode: inputs.get(TAG.TERMINAL_COUNTRY)!,
+        capabilities: fromHex(capabilities),
+      }),
+      applications: [
+        {
+          ...applicationRow({ aid: vector.capk.rid, asi: 1 }),
+          // 9F09 is in no command: the recorded terminal's can't be told, and the card's own raises nothing.
+          version: recorded.version,
+          floorLimit: BigInt(vector.amount) + 1n,
+          ddol: fromHex('9F3704'),
+        },
+      ],
+      caKeys: [caKeyOf(vector.capk)],
+      revoked: new Set(),
+    },
+    {
+      type: inputs.get(TAG.TRANSACTION_TYPE)![0]!,
       amount: { minor: BigInt(vector.amount), currency: 'EUR' },
       sequence: 1,
-      at: new Date(2020, 6, 24),
+      at: new Date(2000 + yy!, mm! - 1, dd!),
     },
-    {
-      random: () => fromHex(vector.unpredictableNumber),
-      chooseApplication: async () => 0,
-      confirmApplication: async () => true,
-      preferLanguages: () => undefined,
-      enterPin: async () => ({ kind: 'entered', digits: PIN_1234() }),
-      encryptPin: async () => ({ ksn: new Uint8Array(12), bytes: new Uint8Array(16) }),
-      cardHistory: async () => ({ lastAmountOfCard: 0n, onExceptionFile: false }),
-      forceOnline: false,
-    },
+    plainServices({
+      pin: vector.pin,
+      random: (length) =>
+        length === 4 ? fromHex(vector.unpredictableNumber) : new Uint8Array(length).fill(0xa5),
+    }),
   )
-  if (isEnd(first)) return check(vector.expect.firstCryptogram, first)
-  const oda = [first.oda.method, first.oda.failure]
+  if (isEnd(first)) return { end: first }
   const second = await completeTransaction(card.channel, data, first, {
     kind: 'answered',
-    responseCode: 'Y3',
+    responseCode: ascii.decode(recorded.second.get(TAG.RESPONSE_CODE)!),
     approved: true,
     issuerAuthenticationData: fromHex(vector.expect.arpcExternalAuthenticate),
     scripts: [],
   })
-  const enciphered = await encipheredPinBlock(
-    vector,
-    file.document.privateKeysPem,
-    application,
-    configuration,
-  )
-  return check(
-    {
-      first: vector.expect.firstCryptogram,
-      second: vector.expect.secondCryptogram,
-      oda: ['DDA', undefined],
-      plaintext: true,
-      enciphered: '7F241234FFFFFFFFFFB34571E839F2E14F',
-    },
-    {
-      first: first.cryptogramType,
-      second: isEnd(second) ? second : second.cryptogramType,
-      oda,
-      plaintext: card.sent.includes('0020008008241234FFFFFFFFFF'),
-      enciphered,
-    },
-  )
+  const generated = card.sent.filter((hex) => hex.startsWith(GENERATE_AC))
+  return {
+    firstCryptogram: first.cryptogramType,
+    secondCryptogram: isEnd(second) ? second : second.cryptogramType,
+    dda: first.oda.method === 'DDA' && first.oda.failure === undefined ? 'pass' : first.oda,
+    arpcExternalAuthenticate: card.sent.find((hex) => hex.startsWith('0082'))?.slice(10),
+    pins: card.pins,
+    headers: generated.map((hex) => hex.slice(0, 10)),
+    fields: generated.map((hex, i) =>
+      dolFields(recorded.cdols[i]!, dataField(hex)).map(([tag, value]) => [tag, toHex(value)]),
+    ),
+  }
 }
 
-/** Runs the enciphered PIN against the recorded challenge and opens it with the test card's private key. */
-async function encipheredPinBlock(
-  vector: Vector,
-  pems: Record<string, string>,
-  application: ApplicationConfiguration,
-  configuration: EmvConfiguration,
-): Promise<string> {
-  const pem = Object.entries(pems).find(([name]) => name.startsWith('icc_'))![1]
-  // This part begins behind selection: the directory's end is none of its answers.
-  const card = dictionaryCard(vector.exchanges.filter(({ r }: Vector) => r !== '6A83'))
-  const data = new TransactionData()
-  setApplicationData(data, application, fromHex('AFFFFFFFFF1234'), 0n)
-  data.set(TAG.TRANSACTION_DATE, fromHex('200724'))
-  data.set(TAG.TERMINAL_CAPABILITIES, configuration.terminal.capabilities)
-  data.set(TAG.UNPREDICTABLE_NUMBER, fromHex(vector.unpredictableNumber))
-  data.addFromCard(TAG.DF_NAME, fromHex('AFFFFFFFFF1234'))
-  const initiated = await initiateApplicationProcessing(card.channel, data)
-  const read = isEnd(initiated) ? initiated : await readApplicationData(card.channel, data)
-  if (read.kind !== 'read') return read.kind
-  const oda = await offlineDataAuthentication(card.channel, data, read.odaRecords, {
-    ...configuration,
-    defaultDdol: undefined,
-  })
-  if (isEnd(oda) || !oda.iccKey) return 'no ICC key'
-  await verifyOfflinePin(card.channel, data, async () => ({ kind: 'entered', digits: PIN_1234() }), {
-    key: oda.iccKey,
-    random: (length) => new Uint8Array(length).fill(0xa5),
-  })
-  const verify = card.sent.find((hex) => hex.startsWith('00200088'))
-  if (!verify) return 'no VERIFY'
-  const clear = privateDecrypt(
-    { key: createPrivateKey(pem), padding: constants.RSA_NO_PADDING },
-    fromHex(verify.slice(10)),
-  )
-  return toHex(clear).slice(0, 34)
-}
-
-/** A file system image as a card: SELECT, READ RECORD, GET PROCESSING OPTIONS. */
-function imageCard(image: Vector) {
-  let files: Vector = {}
-  return cardChannel(
-    sessionOf('T=1', (command) => {
-      const [, ins, p1, p2] = command
-      const data = toHex(command.subarray(5, 5 + (command[4] ?? 0)))
-      if (ins === 0xa4) {
-        if (data === toHex(ascii.encode('1PAY.SYS.DDF01'))) {
-          files = image.pseFiles
-          return `${image.pseFci}9000`
-        }
-        const application = image.applications.find(({ aid }: Vector) => aid === data)
-        if (!application) return '6A82'
-        files = application.files
-        return `${application.other.ApplicationDefinitionFile}9000`
-      }
-      if (ins === 0xb2) {
-        const record = files[String(p2! >> 3)]?.[String(p1)]
-        return record ? `${record}9000` : '6A83'
-      }
-      if (ins === 0xa8) return `${image.applications[0].other.GetProcessingOptions}9000`
-      return '6D00'
+/**
+ * The recorded commands' fields with one difference. The recorder's terminal has no processing restrictions and let a card
+ * of 2018 pay in 2020; Book 3, 10.4.3 sets Expired application where 9A is later than 5F24, and the kernel must.
+ */
+function expectedFields(vector: Vector) {
+  const { commands, cdols, first, expires } = recordedInputs(vector)
+  const expired = toHex(first.get(TAG.TRANSACTION_DATE)!) > toHex(expires)
+  return commands.map((command, i) =>
+    dolFields(cdols[i]!, dataField(command)).map(([tag, value]) => {
+      if (tag === TAG.TVR && expired) value[TVR.expired.byte - 1]! |= TVR.expired.mask
+      return [tag, toHex(value)]
     }),
   )
 }
 
-/** The SDA chain with the certificate's own issuer in the PAN's place. */
-function signaturesHold(data: TransactionData, records: Uint8Array | undefined, capk: Vector): boolean {
-  const caKey = { modulus: fromHex(capk.modulus), exponent: fromHex(capk.exponent) }
-  const fields = recoverIssuerCertificate(caKey, data.need(TAG.ISSUER_CERTIFICATE))
-  const issuerKey =
-    fields &&
-    verifyIssuerCertificate(fields, {
-      remainder: data.card(TAG.ISSUER_REMAINDER),
-      exponent: data.card(TAG.ISSUER_EXPONENT),
-      pan: fields.subject,
-      today: data.get(TAG.TRANSACTION_DATE),
-      isRevoked: () => false,
-    })
-  if (typeof issuerKey !== 'object') return false
-  const signed = recoverSignedStaticData(issuerKey, data.need(TAG.SIGNED_STATIC_DATA))
-  const input = staticDataToAuthenticate(records, data.card(TAG.SDA_TAG_LIST), data.need(TAG.AIP))
-  return signed !== undefined && input !== undefined && verifySignedStaticData(signed, input)
-}
+/** 9F33 with both offline PINs, and with the one in clear only: the card's list then comes to the one or the other. */
+const BOTH_PINS = 'E0B8C8'
+const PLAINTEXT_PIN = 'E0A8C8'
 
-const cardImage: Handler = async (vector, file) => {
-  const capk = file.document.capks[0]
-  const { configuration } = configurationFor(capk, capk.rid, {})
-  const card = imageCard(vector)
-  const list = await buildCandidateList(card, {
-    applications: configuration.applications,
-    additionalCapabilities: configuration.terminal.additionalCapabilities,
-  })
-  if (isEnd(list)) return check('candidates', list)
-  const selected = await selectApplication(card, list.candidates[0]!, fromHex('FFFFFFFFFF'))
-  if (isEnd(selected) || selected.kind === 'notSelected') return check('selected', selected)
-  const data = new TransactionData()
-  setApplicationData(data, selected.candidate.application, selected.dfName, 0n)
-  data.set(TAG.TRANSACTION_DATE, fromHex('100615'))
-  data.set(TAG.TERMINAL_CAPABILITIES, configuration.terminal.capabilities)
-  data.set(TAG.TERMINAL_COUNTRY, fromHex('0578'))
-  data.set(TAG.TRANSACTION_CURRENCY, fromHex('0578'))
-  for (const field of selected.fields) data.addFromCard(field.tag, field.value)
-  const initiated = await initiateApplicationProcessing(card, data)
-  if (initiated.kind !== 'initiated') return check('initiated', initiated)
-  const read = await readApplicationData(card, data)
-  if (isEnd(read)) return check('read', read)
-  const oda = await offlineDataAuthentication(card, data, read.odaRecords, {
-    ...configuration,
-    defaultDdol: undefined,
-  })
-  if (isEnd(oda)) return check('oda', oda)
-  // The mock's certificate names an issuer that its PAN does not begin with; everything else of the chain must hold.
-  if (oda.failure === 'issuer identifier' && signaturesHold(data, read.odaRecords, capk))
-    return skipped(
-      'the book is on our side: Book 2, 5.3, step 8: an issuer identifier other than the PAN begins with fails',
+const contactFlow: Handler = async (vector, file) => {
+  const pems: [string, string][] = Object.entries(file.document.privateKeysPem ?? {})
+  const pem = pems.find(([name]) => name.startsWith('icc_'))?.[1]
+  const plain = await purchase(vector, pem, PLAINTEXT_PIN)
+  const enciphered = pem === undefined ? undefined : await purchase(vector, pem, BOTH_PINS)
+  if ('end' in plain || (enciphered && 'end' in enciphered)) return check(vector.expect, [plain, enciphered])
+  const asserted = {
+    plaintextPin: plain.pins.plaintext,
+    encipheredPin: enciphered?.pins.enciphered,
+    'enciphered PIN block data': enciphered?.pins.block,
+  }
+  for (const run of enciphered ? [plain, enciphered] : [plain]) {
+    const { pins: _, headers, fields, ...outcome } = run
+    const commands = recordedInputs(vector).commands.map((command) => command.slice(0, 10))
+    const verdict = check(
+      [vector.expect, commands, expectedFields(vector)],
+      [{ ...outcome, ...asserted }, headers, fields],
     )
-  return check(['SDA', undefined], [oda.method, oda.failure])
-}
-
-/** What the upstream decoder printed for a data object: `  5A (PAN): 374245001741007F`. */
-const DECODED_TAG = /^\s+([0-9A-F]{2,8}) \((?!Byte|Bits?\b)/
-const ISSUER_SCRIPT_TAGS = new Set(['71', '72', '86'])
-
-/** Every data object that we find in the answers must stand in the upstream tree, in the same order. */
-const decodedTranscript: Handler = (vector) => {
-  if (!vector.expectedDecode) return skipped('no upstream decode to compare with')
-  const theirs: string[] = vector.expectedDecode
-    .map((line: string) => DECODED_TAG.exec(line)?.[1])
-    .filter((tag: string | undefined) => tag !== undefined)
-  const ours = vector.exchanges
-    .flatMap(({ r }: Vector) => flatten((r ?? '').slice(0, -4)))
-    .map(({ tag }: { tag: number }) => tagHex(tag).padStart(2, '0'))
-    .filter((tag: string) => !ISSUER_SCRIPT_TAGS.has(tag))
-  let at = 0
-  const missing: string[] = []
-  for (const tag of ours) {
-    const found = theirs.indexOf(tag, at)
-    if (found < 0) missing.push(tag)
-    else at = found + 1
+    if (verdict.kind !== 'passed') return verdict
   }
-  return check({ missing: [], some: true }, { missing, some: ours.length > 0 })
-}
-
-/** PAN and AFL of an anonymised real card against what its upstream test asserts. */
-const realCard: Handler = (vector) => {
-  const asserted = vector.upstreamAsserts.find(
-    ({ subject, op }: Vector) => subject === 'card.getCardNumber()' && op === 'isEqualTo',
-  )?.value
-  const objects = vector.exchanges.flatMap(({ r }: Vector) => flatten(r.slice(0, -4)))
-  const pans = new Set<string>()
-  for (const { tag, value } of objects) {
-    if (tag === TAG.PAN) pans.add(ascii.decode(panDigits(value) ?? new Uint8Array()))
-    if (tag === TAG.TRACK2) pans.add(toHex(value).split('D')[0]!)
-    if (tag === TAG.AFL && !parseAfl(value)) return check('an AFL that can be read', toHex(value))
-  }
-  if (asserted === undefined) return skipped('nothing asserted that a contact kernel reads')
-  if (pans.size === 0 && !objects.some(({ tag }: { tag: number }) => tag === TAG.PAN || tag === TAG.TRACK2))
-    return skipped('PAN outside EMV data objects (a purse or a raw track)')
-  return check(true, pans.has(String(asserted)))
+  return passed
 }
 
 export const CONTACT_FLOWS: readonly Kind[] = [
-  { kind: 'card-images/*', handler: cardImage },
+  ...CARD_IMAGES,
   { kind: 'contact-flows/*', handler: contactFlow },
-  { kind: 'transcripts/binaryfoo-decoded', handler: decodedTranscript },
-  { kind: 'transcripts/devnied-real-cards', handler: realCard },
+  ...TRANSCRIPTS,
 ]
