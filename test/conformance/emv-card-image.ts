@@ -96,8 +96,11 @@ async function signaturesHold(
   const read = await readRecords(card, options.subarray(4))
   if (isEnd(read)) return false
   const value = (tag: number) => read.objects.find((item) => item.tag === tag)?.value
-  const caKey = caKeys.find(({ index }) => index === value(TAG.CA_KEY_INDEX)?.[0])
-  const fields = caKey && recoverIssuerCertificate(caKey, value(TAG.ISSUER_CERTIFICATE) ?? new Uint8Array())
+  const caKey = caKeys.find((key) => key.index === value(TAG.CA_KEY_INDEX)?.[0])
+  const fields =
+    caKey &&
+    'modulus' in caKey &&
+    recoverIssuerCertificate(caKey, value(TAG.ISSUER_CERTIFICATE) ?? new Uint8Array())
   const issuerKey =
     fields &&
     verifyIssuerCertificate(fields, {
