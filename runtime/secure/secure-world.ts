@@ -42,6 +42,7 @@ import { createScreenService, type HomeScreen, type ScreenService } from './scre
 import type { SecureConfig } from './secure-config.js'
 import { createSession } from './session.js'
 import { loadTexts, type Texts } from './texts.js'
+import { openTraceStore } from './trace-store.js'
 
 export interface SecureWorld {
   close(): Promise<void>
@@ -285,7 +286,17 @@ function cardTransactions(
     }
   }
   const stripeReader = board.device('magnetic-stripe-reader')
-  return contactCardTransactions({ reader, stripeReader, keys, configuration, clock, random, log })
+  const traces = openTraceStore(join(options.config.dataDir, 'traces'))
+  return contactCardTransactions({
+    reader,
+    stripeReader,
+    keys,
+    configuration,
+    clock,
+    random,
+    log,
+    keepTrace: (trace) => traces.keep(trace),
+  })
 }
 
 function followPower(board: Board, screens: ScreenService): void {

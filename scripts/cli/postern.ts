@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { isPosternError } from '../../hal/base/errors.js'
 import { journalCommand } from './journal.js'
 import { startCommand } from './start.js'
+import { traceCommand } from './trace.js'
 
 /** A whole number between two bounds, for commander. */
 export function wholeNumber(from: number, to: number) {
@@ -23,6 +24,7 @@ const program = new Command('postern')
   .exitOverride()
 program.addCommand(startCommand(program, wholeNumber))
 program.addCommand(journalCommand(program, wholeNumber))
+program.addCommand(traceCommand(program))
 
 try {
   await program.parseAsync()

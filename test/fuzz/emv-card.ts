@@ -11,6 +11,7 @@ import type { ChipCardReader, TransmitOutcome } from '../../hal/chip-card-reader
 import type { CardPrompts, FinalOutcome, HostAnswer } from '../../runtime/secure/card-transaction.js'
 import { emvConfiguration } from '../../runtime/secure/emv/configuration.js'
 import { contactCardTransactions } from '../../runtime/secure/emv/contact-card-transaction.js'
+import { traceFault } from '../../runtime/secure/emv/traces/trace.js'
 import { MAX_EXCHANGES } from '../../runtime/secure/emv/transport.js'
 import { diceOf } from '../../scripts/check/fuzz-mutation.js'
 import { emvTables } from '../../scripts/dev/factory/documents.js'
@@ -225,8 +226,9 @@ export const target = {
       clock,
       random: randomBytes,
       log,
-      trace: ({ c, r }) => {
-        if (c.length % 2 !== 0 || r.length % 2 !== 0) throw new Error('half a byte in the trace')
+      keepTrace(trace) {
+        const fault = traceFault(trace)
+        if (fault !== undefined) throw new Error(`a trace that is none: ${fault}`)
       },
     })(people, {
       lastAmount: async () => (choices.below(4) === 3 ? money(5000, 'EUR') : undefined),

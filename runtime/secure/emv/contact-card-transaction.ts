@@ -26,10 +26,11 @@ import { whileCardIsIn } from './card-watch.js'
 import type { EmvConfiguration } from './configuration.js'
 import type { FirstResult } from './first-cryptogram.js'
 import { kernelServices, tokenOf } from './kernel-services.js'
-import { maskedTrace, type TraceEntry } from './masked-trace.js'
 import { TRANSACTION_TYPE } from './processing-restrictions.js'
 import { type AcceptedStripe, startStripe, stripeOutcome } from './stripe-sale.js'
 import { paymentStripe } from './stripe-slot.js'
+import type { Trace } from './traces/trace.js'
+import { recordTransaction, type TraceRecorder } from './traces/trace-recorder.js'
 import { completeTransaction, transactToFirstCryptogram } from './transaction.js'
 import { TransactionData, track2Equivalent } from './transaction-data.js'
 import { type CardChannel, cardChannel } from './transport.js'
@@ -44,8 +45,8 @@ export interface ContactCardOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** Gets each exchange with PAN, track, name and PIN bytes blanked. */
-  readonly trace?: (entry: TraceEntry) => void
+  /** Keeps each transaction with a chip, masked, so that it can be replayed. */
+  readonly keepTrace?: (trace: Trace) => void
 }
 
 /** 9C for what is asked (Book 3, annex A; ISO 8583, processing code). */
@@ -67,23 +68,13 @@ export function contactCardTransactions(options: ContactCardOptions): CardTransa
 /** Instruction byte of GENERATE AC (Book 3, 6.5.5). */
 const GENERATE_AC = 0xae
 
-/** The channel, and whether GENERATE AC was sent on it. */
-function listening(channel: CardChannel): CardChannel & { readonly cryptogramAsked: boolean } {
-  const own = {
-    cryptogramAsked: false,
-    exchange(command: Uint8Array) {
-      if (command[1] === GENERATE_AC) own.cryptogramAsked = true
-      return channel.exchange(command)
-    },
-  }
-  return own
-}
-
 class ContactCardTransaction implements CardTransaction {
   readonly #options: ContactCardOptions
   readonly #prompts: CardPrompts
   readonly #history: CardHistory
   #data = new TransactionData()
+  #recorder: TraceRecorder | undefined
+  #cryptogramAsked = false
   #session: ChipCardSession | undefined
   #amount: Money | undefined
   #first: FirstResult | undefined
@@ -150,27 +141,47 @@ class ContactCardTransaction implements CardTransaction {
       if (isEnd(present) || present.kind === 'stripe') return present
       const { session } = present
       this.#session = session
-      const channel = listening(this.#channel(session, signal))
-      const first = await whileCardIsIn(reader, signal, (both, wasRemoved) =>
-        transactToFirstCryptogram(
-          channel,
-          this.#data,
-          configuration,
-          { ...request, type: CARD_TYPE[request.type] },
-          kernelServices(this.#options, this.#prompts, this.#history, { request, signal: both, wasRemoved }),
-        ),
-      )
+      const first = await this.#transact(session, request, configuration, signal)
       // Each failure brings the stripe nearer, so that this ends; without a stripe reader the first one is the last.
-      if (!isEnd(first) || !stripe?.ended(first, channel.cryptogramAsked)) return first
+      if (!isEnd(first) || !stripe?.ended(first, this.#cryptogramAsked)) return first
       log.info('emv.chipFailed', { reason: first.reason, rule: first.rule })
       this.#data.eraseCard()
-      this.#data = new TransactionData()
+      this.#keepTrace()
       this.#session = undefined
       await session.release()
       if (stripe.wanted()) continue
       const gaveUp = await promptUntilRemoved(reader, this.#prompts, signal)
       if (gaveUp) return gaveUp
     }
+  }
+
+  /** One try with the chip; with its trace where traces are kept. */
+  async #transact(
+    session: ChipCardSession,
+    request: CardRequest,
+    configuration: EmvConfiguration,
+    signal: AbortSignal,
+  ): Promise<FirstResult | CardEnd> {
+    const asked = { ...request, type: CARD_TYPE[request.type] }
+    const forceOnline = request.forceOnline ?? false
+    const recorder = this.#options.keepTrace && recordTransaction(configuration, asked, forceOnline)
+    this.#recorder = recorder
+    this.#data = new TransactionData(recorder?.judge)
+    this.#cryptogramAsked = false
+    const channel = this.#channel(session, signal)
+    return whileCardIsIn(this.#options.reader, signal, (both, wasRemoved) => {
+      const transaction = { request, signal: both, wasRemoved }
+      const services = kernelServices(this.#options, this.#prompts, this.#history, transaction)
+      const run = () =>
+        transactToFirstCryptogram(
+          channel,
+          this.#data,
+          configuration,
+          asked,
+          recorder?.services(services) ?? services,
+        )
+      return recorder ? recorder.run(this.#data, run) : run()
+    })
   }
 
   async hostAnswer(answer: HostAnswer, signal: AbortSignal): Promise<FinalOutcome> {
@@ -183,7 +194,10 @@ class ContactCardTransaction implements CardTransaction {
     if (first?.decision !== 'online' || !session)
       throw new PosternError('CARD_TRANSACTION_ORDER', 'hostAnswer needs a start that went online')
     this.#prompts.busy('finishing')
-    const second = await completeTransaction(this.#channel(session, signal), this.#data, first, answer)
+    const recorder = this.#recorder
+    recorder?.answer(answer)
+    const run = () => completeTransaction(this.#channel(session, signal), this.#data, first, answer)
+    const second = await (recorder ? recorder.run(this.#data, run) : run())
     if (isEnd(second)) {
       this.#options.log.warn('emv.ended', { reason: second.reason, rule: second.rule })
       return { kind: 'ended', reason: second.reason, facts: this.#facts(first)! }
@@ -209,6 +223,7 @@ class ContactCardTransaction implements CardTransaction {
 
   async #release(approved: boolean): Promise<void> {
     this.#data.eraseCard()
+    this.#keepTrace()
     this.#first = undefined
     const session = this.#session
     if (!session) return
@@ -228,9 +243,28 @@ class ContactCardTransaction implements CardTransaction {
     }
   }
 
-  #channel(session: ChipCardSession, signal: AbortSignal) {
-    const { trace } = this.#options
-    return cardChannel(session, trace ? { signal, trace: maskedTrace(trace) } : { signal })
+  /** The channel; notes whether GENERATE AC was sent on it. */
+  #channel(session: ChipCardSession, signal: AbortSignal): CardChannel {
+    const channel = cardChannel(this.#recorder?.session(session) ?? session, { signal })
+    const recorded = this.#recorder?.channel(channel) ?? channel
+    return {
+      exchange: (command) => {
+        if (command[1] === GENERATE_AC) this.#cryptogramAsked = true
+        return recorded.exchange(command)
+      },
+    }
+  }
+
+  #keepTrace(): void {
+    const recorder = this.#recorder
+    this.#recorder = undefined
+    try {
+      const trace = recorder?.finish()
+      if (trace) this.#options.keepTrace?.(trace)
+    } catch (error) {
+      // A payment is not for want of its trace to fail.
+      this.#options.log.warn('emv.trace', { fault: error instanceof PosternError ? error.code : 'FAULT' })
+    }
   }
 
   async #authorisation(facts: CardFacts, first: FirstResult): Promise<CardAuthorisation> {

@@ -40,11 +40,21 @@ export function recoverEccKey(
   configuration: { readonly caKeys: readonly CaKey[]; readonly revoked: ReadonlySet<string> },
   use: 'signature' | 'encipherment',
 ): EcKey | EccKeyFailure {
+  const index = data.card(TAG.CA_KEY_INDEX)
+  if (index?.length === 1) data.set(TAG.TERMINAL_CA_KEY_INDEX, index)
+  return data.judge(`ECC key for ${use}`, () => eccKey(data, odaRecords, configuration, use))
+}
+
+function eccKey(
+  data: TransactionData,
+  odaRecords: Uint8Array | undefined,
+  configuration: { readonly caKeys: readonly CaKey[]; readonly revoked: ReadonlySet<string> },
+  use: 'signature' | 'encipherment',
+): EcKey | EccKeyFailure {
   const failed = (check: string): EccKeyFailure => ({ kind: 'recoveryFailed', check })
   const index = data.card(TAG.CA_KEY_INDEX)
   const rid = data.need(TAG.AID).subarray(0, 5)
   const today = data.get(TAG.TRANSACTION_DATE)
-  if (index?.length === 1) data.set(TAG.TERMINAL_CA_KEY_INDEX, index)
   const caKey = index?.length === 1 ? findCaKey(configuration.caKeys, rid, index[0]!, today) : undefined
   if (!caKey || !isEccKey(caKey)) return { kind: 'caKeyMissing', check: 'no CA key' }
   const issuerCertificate = data.card(TAG.ISSUER_CERTIFICATE)

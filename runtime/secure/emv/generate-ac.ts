@@ -173,17 +173,21 @@ function cdaHolds(
 ): boolean {
   const signature = fields.get(TAG.SIGNED_DYNAMIC_DATA)
   if (template.tag !== TAG.RESPONSE_FORMAT_2 || !signature) return false
-  const signed = recoverSignedDynamicData(cda.key, signature)
-  if (!signed) return false
-  const result = verifyCombined(signed, {
-    unpredictableNumber: data.need(TAG.UNPREDICTABLE_NUMBER),
-    dolData: [...cda.earlierDolData, dolData],
-    responseObjects: objectsWithout(template, TAG.SIGNED_DYNAMIC_DATA),
-    cid,
+  const combined = data.judge('combined data', () => {
+    const signed = recoverSignedDynamicData(cda.key, signature)
+    if (!signed) return undefined
+    const result = verifyCombined(signed, {
+      unpredictableNumber: data.need(TAG.UNPREDICTABLE_NUMBER),
+      dolData: [...cda.earlierDolData, dolData],
+      responseObjects: objectsWithout(template, TAG.SIGNED_DYNAMIC_DATA),
+      cid,
+    })
+    if (typeof result === 'string') return undefined
+    return { cryptogram: result.cryptogram, iccDynamicNumber: signed.iccDynamicNumber }
   })
-  if (typeof result === 'string') return false
-  data.updateFromCard(TAG.CRYPTOGRAM, result.cryptogram)
-  data.updateFromCard(TAG.ICC_DYNAMIC_NUMBER, signed.iccDynamicNumber)
+  if (!combined) return false
+  data.updateFromCard(TAG.CRYPTOGRAM, combined.cryptogram)
+  data.updateFromCard(TAG.ICC_DYNAMIC_NUMBER, combined.iccDynamicNumber)
   return true
 }
 
@@ -197,11 +201,13 @@ function checkXda(
   const holds =
     template.tag === TAG.RESPONSE_FORMAT_2 &&
     signature !== undefined &&
-    verifyXdaSignature(
-      xda.key,
-      signature,
-      second ? [dolData] : [...xda.earlierDolData, dolData],
-      objectsWithout(template, TAG.SIGNED_DYNAMIC_DATA),
+    data.judge('XDA signature', () =>
+      verifyXdaSignature(
+        xda.key,
+        signature,
+        second ? [dolData] : [...xda.earlierDolData, dolData],
+        objectsWithout(template, TAG.SIGNED_DYNAMIC_DATA),
+      ),
     )
   if (!holds) data.raise('xdaFailed')
 }

@@ -7,7 +7,6 @@ import { type CaKey, findCaKey, isEccKey } from './ca-keys.js'
 import type { CardEnd } from './card-end.js'
 import { tryParseTlv } from './card-tlv.js'
 import {
-  type CertificateFields,
   lacksRemainder,
   recoverIccCertificate,
   recoverIssuerCertificate,
@@ -143,18 +142,34 @@ export function retrieveIssuerKey(
   if (index?.length !== 1 || !certificate) return 'data missing'
   const rid = data.need(TAG.AID).subarray(0, 5)
   data.set(TAG.TERMINAL_CA_KEY_INDEX, index)
-  const caKey = findCaKey(configuration.caKeys, rid, index[0]!, data.get(TAG.TRANSACTION_DATE))
-  if (!caKey || isEccKey(caKey)) return 'no CA key'
-  const fields = recoverIssuerCertificate(caKey, certificate)
-  if (!fields) return 'issuer certificate'
-  noteMissingRemainder(data, fields, TAG.ISSUER_REMAINDER)
-  return verifyIssuerCertificate(fields, {
-    remainder: data.card(TAG.ISSUER_REMAINDER),
-    exponent: data.card(TAG.ISSUER_EXPONENT),
-    pan: data.card(TAG.PAN),
-    today: data.get(TAG.TRANSACTION_DATE),
-    isRevoked: (serial) => configuration.revoked.has(revocationEntry(rid, index[0]!, serial)),
+  const remainder = data.card(TAG.ISSUER_REMAINDER)
+  const judged = data.judge('issuer key', (): JudgedKey => {
+    const caKey = findCaKey(configuration.caKeys, rid, index[0]!, data.get(TAG.TRANSACTION_DATE))
+    if (!caKey || isEccKey(caKey)) return { key: 'no CA key', lacksRemainder: false }
+    const fields = recoverIssuerCertificate(caKey, certificate)
+    if (!fields) return { key: 'issuer certificate', lacksRemainder: false }
+    const key = verifyIssuerCertificate(fields, {
+      remainder,
+      exponent: data.card(TAG.ISSUER_EXPONENT),
+      pan: data.card(TAG.PAN),
+      today: data.get(TAG.TRANSACTION_DATE),
+      isRevoked: (serial) => configuration.revoked.has(revocationEntry(rid, index[0]!, serial)),
+    })
+    return { key, lacksRemainder: lacksRemainder(fields) }
   })
+  return keyOf(data, judged, remainder)
+}
+
+/** A key or the check that failed; and whether the certificate had no room for all of it. */
+interface JudgedKey {
+  readonly key: RsaKey | string
+  readonly lacksRemainder: boolean
+}
+
+/** Book 3, table 35: a remainder counts as missing where the certificate says that the key had no room in it. */
+function keyOf(data: TransactionData, judged: JudgedKey, remainder: Uint8Array | undefined): RsaKey | string {
+  if (!remainder && judged.lacksRemainder) data.raise('iccDataMissing')
+  return judged.key
 }
 
 /** The card's public key (Book 2, 6.4), or the check that failed. */
@@ -164,21 +179,20 @@ export function retrieveIccKey(
   staticData: Uint8Array,
 ): RsaKey | string {
   const certificate = data.card(TAG.ICC_CERTIFICATE)
-  const fields = certificate && recoverIccCertificate(issuerKey, certificate)
-  if (!fields) return 'ICC certificate'
-  noteMissingRemainder(data, fields, TAG.ICC_REMAINDER)
-  return verifyIccCertificate(fields, {
-    remainder: data.card(TAG.ICC_REMAINDER),
-    exponent: data.card(TAG.ICC_EXPONENT),
-    pan: data.card(TAG.PAN),
-    today: data.get(TAG.TRANSACTION_DATE),
-    staticData,
+  const remainder = data.card(TAG.ICC_REMAINDER)
+  const judged = data.judge('ICC key', (): JudgedKey => {
+    const fields = certificate && recoverIccCertificate(issuerKey, certificate)
+    if (!fields) return { key: 'ICC certificate', lacksRemainder: false }
+    const key = verifyIccCertificate(fields, {
+      remainder,
+      exponent: data.card(TAG.ICC_EXPONENT),
+      pan: data.card(TAG.PAN),
+      today: data.get(TAG.TRANSACTION_DATE),
+      staticData,
+    })
+    return { key, lacksRemainder: lacksRemainder(fields) }
   })
-}
-
-/** Book 3, table 35: a remainder counts as missing where the certificate says that the key had no room in it. */
-function noteMissingRemainder(data: TransactionData, fields: CertificateFields, tag: number): void {
-  if (!data.card(tag) && lacksRemainder(fields)) data.raise('iccDataMissing')
+  return keyOf(data, judged, remainder)
 }
 
 function authenticateStatic(
@@ -186,9 +200,12 @@ function authenticateStatic(
   issuerKey: RsaKey,
   staticData: Uint8Array,
 ): string | undefined {
-  const signed = recoverSignedStaticData(issuerKey, data.need(TAG.SIGNED_STATIC_DATA))
-  if (!signed || !verifySignedStaticData(signed, staticData)) return 'signed static application data'
-  data.updateFromCard(TAG.DATA_AUTHENTICATION_CODE, signed.dataAuthenticationCode)
+  const code = data.judge('static data', () => {
+    const signed = recoverSignedStaticData(issuerKey, data.need(TAG.SIGNED_STATIC_DATA))
+    return signed && verifySignedStaticData(signed, staticData) ? signed.dataAuthenticationCode : undefined
+  })
+  if (!code) return 'signed static application data'
+  data.updateFromCard(TAG.DATA_AUTHENTICATION_CODE, code)
   return undefined
 }
 
@@ -221,8 +238,11 @@ async function authenticateDynamic(
         : undefined
   if (!signed) return 'INTERNAL AUTHENTICATE'
   data.updateFromCard(TAG.SIGNED_DYNAMIC_DATA, signed)
-  const dynamic = recoverSignedDynamicData(iccKey, signed)
-  if (!dynamic || !verifySignedDynamicData(dynamic, ddolData)) return 'signed dynamic application data'
-  data.updateFromCard(TAG.ICC_DYNAMIC_NUMBER, dynamic.iccDynamicNumber)
+  const number = data.judge('dynamic data', () => {
+    const dynamic = recoverSignedDynamicData(iccKey, signed)
+    return dynamic && verifySignedDynamicData(dynamic, ddolData) ? dynamic.iccDynamicNumber : undefined
+  })
+  if (!number) return 'signed dynamic application data'
+  data.updateFromCard(TAG.ICC_DYNAMIC_NUMBER, number)
   return undefined
 }

@@ -41,18 +41,20 @@ function rsaPinKey(
   if (typeof issuerKey === 'string') return undefined
   const certificate = data.card(TAG.PIN_CERTIFICATE)
   if (certificate) {
-    const fields = recoverIccCertificate(issuerKey, certificate)
-    const key =
-      fields &&
-      verifyIccCertificate(fields, {
-        remainder: data.card(TAG.PIN_REMAINDER),
-        exponent: data.card(TAG.PIN_EXPONENT),
-        pan: data.card(TAG.PAN),
-        today: data.get(TAG.TRANSACTION_DATE),
-        // 7.1: this certificate's hash covers no static application data.
-        staticData: new Uint8Array(),
-      })
-    return typeof key === 'object' ? key : undefined
+    return data.judge('PIN key', () => {
+      const fields = recoverIccCertificate(issuerKey, certificate)
+      const key =
+        fields &&
+        verifyIccCertificate(fields, {
+          remainder: data.card(TAG.PIN_REMAINDER),
+          exponent: data.card(TAG.PIN_EXPONENT),
+          pan: data.card(TAG.PAN),
+          today: data.get(TAG.TRANSACTION_DATE),
+          // 7.1: this certificate's hash covers no static application data.
+          staticData: new Uint8Array(),
+        })
+      return typeof key === 'object' ? key : undefined
+    })
   }
   const aip = data.need(TAG.AIP)
   const staticData = staticDataToAuthenticate(odaRecords, data.card(TAG.SDA_TAG_LIST), aip)

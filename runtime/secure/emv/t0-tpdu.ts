@@ -17,6 +17,17 @@ type Step =
 const broken: Step = { kind: 'broken' }
 const mute: TransmitOutcome = { kind: 'mute' }
 
+/** The session as one that takes whole APDUs, whatever the reader carries. */
+export function apduLevel(session: ChipCardSession): ChipCardSession {
+  if (session.level !== 'tpdu' || session.protocol !== 'T=0') return session
+  return {
+    atr: session.atr,
+    protocol: session.protocol,
+    transmit: (command, options) => transmitApdu(session, command, options),
+    release: () => session.release(),
+  }
+}
+
 /**
  * One command APDU (4 to 261 bytes) over a session of level `tpdu`; answers as an APDU reader does, 61xx and 6Cxx left to
  * the caller. Le of a case 4 command is not sent: T=0 has no place for it (9.3.1.1.4). A card that breaks the procedure is

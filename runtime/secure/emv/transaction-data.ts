@@ -3,6 +3,7 @@ import { concat, erase } from '../../../hal/base/bytes.js'
 import { PosternError } from '../../../hal/base/errors.js'
 import { TAG } from '../../../hal/base/tags.js'
 import { tagName } from '../../../hal/base/tlv.js'
+import { directly, type SignatureJudge } from './signature-judge.js'
 import { hasBit, TSI, type TsiBit, TVR, type TvrBit } from './verification-results.js'
 
 /** Tags whose bytes identify the card or its holder: wiped by `erase`. */
@@ -16,7 +17,11 @@ export class TransactionData {
   readonly #terminal = new Map<number, Uint8Array>()
   readonly #card = new Map<number, Uint8Array>()
 
-  constructor() {
+  /** Every check of a certificate or signature goes through it. */
+  readonly judge: SignatureJudge
+
+  constructor(judge: SignatureJudge = directly) {
+    this.judge = judge
     this.resetResults()
   }
 

@@ -2,7 +2,7 @@
 import { concat, erase } from '../../../hal/base/bytes.js'
 import type { ChipCardSession } from '../../../hal/chip-card-reader.js'
 import { type CardEnd, cardError, ends } from './card-end.js'
-import { transmitApdu } from './t0-tpdu.js'
+import { apduLevel } from './t0-tpdu.js'
 
 /** The card's answer once the transport's own status words have been dealt with. */
 export interface Answer {
@@ -18,9 +18,6 @@ export interface CardChannel {
   exchange(command: Uint8Array): Promise<Answer | CardEnd>
 }
 
-/** Sees each command and each raw answer as it passed; see masked-trace.ts for one that may be kept. */
-export type ApduTrace = (command: Uint8Array, response: Uint8Array) => void
-
 /** A command that needs more GET RESPONSE or repeats than this is not answered by a payment card. */
 const MAX_ROUNDS = 16
 /** A whole transaction needs about 30 exchanges; a card that makes it 600 is hostile. */
@@ -29,19 +26,13 @@ export const MAX_EXCHANGES = 600
 const MAX_CHAINED = 4096
 
 /** Wraps a powered card. The signal aborts a command under way with `ABORTED`, the only fault besides the reader's own. */
-export function cardChannel(
-  session: ChipCardSession,
-  options: { signal?: AbortSignal; trace?: ApduTrace } = {},
-): CardChannel {
+export function cardChannel(session: ChipCardSession, options: { signal?: AbortSignal } = {}): CardChannel {
   let exchanges = 0
 
   async function once(command: Uint8Array): Promise<Answer | CardEnd> {
     if (++exchanges > MAX_EXCHANGES) return cardError('more commands than any transaction needs')
     const signal = options.signal ? { signal: options.signal } : {}
-    const outcome =
-      session.level === 'tpdu' && session.protocol === 'T=0'
-        ? await transmitApdu(session, command, signal)
-        : await session.transmit(command, signal)
+    const outcome = await apduLevel(session).transmit(command, signal)
     switch (outcome.kind) {
       case 'removed':
         return ends('removed', 'card left the slot')
@@ -50,7 +41,6 @@ export function cardChannel(
         return cardError(`no valid answer at transport level: ${outcome.kind}`)
       case 'response': {
         const bytes = outcome.bytes
-        options.trace?.(command, bytes)
         if (bytes.length < 2) return cardError('answer without status words')
         const data = bytes.subarray(0, bytes.length - 2)
         const sw = bytes[bytes.length - 2]! * 256 + bytes[bytes.length - 1]!

@@ -15,7 +15,7 @@ import type {
 } from '../../../../runtime/secure/card-transaction.js'
 import type { EmvConfiguration } from '../../../../runtime/secure/emv/configuration.js'
 import { contactCardTransactions } from '../../../../runtime/secure/emv/contact-card-transaction.js'
-import type { TraceEntry } from '../../../../runtime/secure/emv/masked-trace.js'
+import type { Trace } from '../../../../runtime/secure/emv/traces/trace.js'
 import { application, hex, tlv } from './kernel-inputs.js'
 import { type ScriptStep, scriptedCard } from './scripted-card.js'
 
@@ -99,7 +99,7 @@ const whenAborted = (signal: AbortSignal | undefined) =>
 /** A slot, its card and the people around it. `pull()` takes the card out. */
 function world(given: World) {
   const shown: string[] = []
-  const trace: TraceEntry[] = []
+  const trace: Trace[] = []
   const secrets: Uint8Array[] = []
   const card = scriptedCard(given.steps ?? [])
   let out: () => void = () => undefined
@@ -178,7 +178,7 @@ function world(given: World) {
     clock,
     random: (length) => hex('01020304').slice(0, length),
     log: silentLog,
-    trace: (entry) => trace.push(entry),
+    keepTrace: (kept) => void trace.push(kept),
   })(prompts, {
     lastAmount: async () => (given.lastAmount === undefined ? undefined : money(given.lastAmount, 'EUR')),
     onExceptionFile: async () => given.onExceptionFile ?? false,
@@ -267,7 +267,7 @@ t.test('online and approved: what goes to the host, what comes back', async (t) 
     'PIN, PAN and track are erased',
   )
   t.notMatch(JSON.stringify(w.trace), /4761739001010119/)
-  t.equal(w.trace.length, 7)
+  t.equal(w.trace[0]!.events.filter(({ kind }) => kind === 'apdu').length, 7)
   t.same(w.shown, ['reading', 'zh,en', 'online PIN', 'reading', 'authorising', 'finishing', 'remove true'])
 })
 

@@ -1,7 +1,7 @@
 // A card that is a script: command and response pairs with a comment each; fails on the first unexpected byte and on leftovers.
 import { fromHex, toHex } from '../../../../hal/base/bytes.js'
 import type { ChipCardSession, TransmitOutcome } from '../../../../hal/chip-card-reader.js'
-import { type ApduTrace, type CardChannel, cardChannel } from '../../../../runtime/secure/emv/transport.js'
+import { type CardChannel, cardChannel } from '../../../../runtime/secure/emv/transport.js'
 
 /** `[comment, command, response]` in hex, spaces allowed; a response may also be how the card leaves. */
 export type ScriptStep = readonly [comment: string, command: string, response: string | TransmitOutcome]
@@ -18,7 +18,7 @@ const bytes = (hex: string) => fromHex(hex.replaceAll(' ', ''))
 /** Plays the steps in order. `..` in a command stands for any byte. */
 export function scriptedCard(
   steps: readonly ScriptStep[],
-  options: { protocol?: 'T=0' | 'T=1'; trace?: ApduTrace } = {},
+  options: { protocol?: 'T=0' | 'T=1' } = {},
 ): ScriptedCard {
   let at = 0
   const session: ChipCardSession = {
@@ -42,7 +42,7 @@ export function scriptedCard(
   }
   return {
     session,
-    channel: cardChannel(session, options.trace ? { trace: options.trace } : {}),
+    channel: cardChannel(session),
     done() {
       if (at < steps.length) throw new Error(`${steps.length - at} steps left, next: ${steps[at]![0]}`)
     },

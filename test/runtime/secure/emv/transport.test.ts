@@ -1,9 +1,8 @@
-// Transport, ATR and the masked trace: what passes between reader and kernel.
+// Transport and ATR: what passes between reader and kernel.
 import t from 'tap'
 import { toHex } from '../../../../hal/base/bytes.js'
 import { checkAtr } from '../../../../runtime/secure/emv/atr.js'
 import { readRecord, select, verifyPin } from '../../../../runtime/secure/emv/commands.js'
-import { maskedTrace, type TraceEntry } from '../../../../runtime/secure/emv/masked-trace.js'
 import { cardChannel, MAX_EXCHANGES } from '../../../../runtime/secure/emv/transport.js'
 import { hex } from './kernel-inputs.js'
 import { type ScriptStep, scriptedCard } from './scripted-card.js'
@@ -181,32 +180,4 @@ t.test('T=0: 9xxx other than 9000 counts as a warning', async (t) => {
   )
   t.match(await card.channel.exchange(select(hex('A000000003'))), { sw: 0x9100, data: hex('6F00') })
   card.done()
-})
-
-t.test('the trace keeps no PAN, no track, no name and no PIN', async (t) => {
-  const entries: TraceEntry[] = []
-  const card = scriptedCard(
-    [
-      [
-        'record with PAN, track 2 and name',
-        '00 B2 01 0C 00',
-        '70 24 5A 08 54 13 33 00 89 60 41 11 57 11 54 13 33 00 89 60 41 11 D3 01 22 01 01 23 45 67 89 5F 20 02 41 42 9C 00 90 00',
-      ],
-      ['VERIFY', '00 20 00 80 08 24 12 34 FF FF FF FF FF', '90 00'],
-      ['a DOL that sends the PAN back', '80 AE 80 00 08 54 13 33 00 89 60 41 11 00', '61 10'],
-      ['a piece that is no TLV by itself', '00 C0 00 00 10', '54 13 33 00 89 60 41 11 90 00'],
-    ],
-    { trace: maskedTrace((entry) => entries.push(entry)) },
-  )
-  await card.channel.exchange(readRecord(1, 1))
-  await card.channel.exchange(verifyPin(hex('241234FFFFFFFFFF'), 'plaintext'))
-  await card.channel.exchange(hex('80AE80000854133300896041 1100'.replace(' ', '')))
-  card.done()
-  const text = JSON.stringify(entries)
-  t.notMatch(text, /5413330089604111/)
-  t.notMatch(text, /241234FF/)
-  t.notMatch(text, /5F20024142/)
-  t.equal(entries.length, 4)
-  t.equal(entries[1]?.c, '00200080080000000000000000')
-  t.equal(entries[0]?.r.length, (0x24 + 4) * 2)
 })

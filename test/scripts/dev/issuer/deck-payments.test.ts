@@ -13,6 +13,8 @@ import type { VirtualCard } from '../../../../hal/simulated/virtual-card.js'
 import type { CardPrompts, FinalOutcome, StartOutcome } from '../../../../runtime/secure/card-transaction.js'
 import { emvConfiguration } from '../../../../runtime/secure/emv/configuration.js'
 import { contactCardTransactions } from '../../../../runtime/secure/emv/contact-card-transaction.js'
+import type { Trace } from '../../../../runtime/secure/emv/traces/trace.js'
+import { replayTrace } from '../../../../runtime/secure/emv/traces/trace-replay.js'
 import type { CardKeys } from '../../../../runtime/secure/keys/terminal-keys.js'
 import { emvTables } from '../../../../scripts/dev/factory/documents.js'
 import { loadProfiles } from '../../../../scripts/dev/issuer/card-profile.js'
@@ -76,9 +78,12 @@ interface Played {
   readonly prompts: readonly string[]
   readonly languages: readonly string[]
   readonly commands: number
+  readonly trace: Trace | undefined
 }
 
 const deckClock: Clock = { ...systemClock, sleep: async () => undefined }
+/** Of every payment that was played. */
+const traces: { id: string; trace: Trace }[] = []
 const deck = openDeck({ keysDir: dir, clock: deckClock })
 const issuer = createIssuerHost({ keysDir: dir })
 
@@ -122,7 +127,12 @@ async function play(id: string, pins: readonly string[], choice = 0, amountMinor
     clock: deckClock,
     random: systemRandom,
     log: silentLog,
+    keepTrace(kept) {
+      trace = kept
+      traces.push({ id, trace: kept })
+    },
   })(prompts, { lastAmount: async () => undefined, onExceptionFile: async () => false })
+  let trace: Trace | undefined
   const { signal } = new AbortController()
   const start = await transaction.start(
     { type: 'sale', amount: money(amountMinor, 'EUR'), sequence: 1, at: new Date(), locale: 'en' },
@@ -155,7 +165,7 @@ async function play(id: string, pins: readonly string[], choice = 0, amountMinor
     )
   }
   await transaction.finish({ approved: final?.kind === 'approved' })
-  return { start, final, responseCode, prompts: shown, languages, commands: commands.count }
+  return { start, final, responseCode, prompts: shown, languages, commands: commands.count, trace }
 }
 
 const pinOf = (id: string): string => profiles.find((card) => card.id === id)!.pin
@@ -270,5 +280,15 @@ t.test('hostile cards end the payment within bounds', { timeout: 30_000 }, async
     const played = await play(id, ['0000'])
     t.match(endOf(played), /^ended /, `${id}: ${endOf(played)} after ${played.commands} commands`)
     t.ok(played.commands < 300, `${id}: ${played.commands} commands`)
+  }
+})
+
+t.test('every payment above replays from its masked trace, bit for bit', async (t) => {
+  t.ok(traces.length > 25, `${traces.length} traces`)
+  for (const { id, trace } of traces) {
+    const text = JSON.stringify(trace)
+    t.same(await replayTrace(JSON.parse(text)), { kind: 'same', events: trace.events.length }, id)
+    const card = profiles.find((profile) => profile.id === id)
+    if (card) t.notOk(text.includes(`24${card.pin}FF`), `${id}: no PIN block`)
   }
 })
