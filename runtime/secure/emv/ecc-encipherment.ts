@@ -19,7 +19,7 @@ interface SessionKeys {
 }
 
 /**
- * Enciphers to a card's ODE key. Keys are derived at the first message of a transaction and kept for the others
+ * Enciphers to a card's ODE key; PIN tries are bounded far below the counter's 65535 messages. Keys are derived at the first message of a transaction and kept for the others
  * (13.2, step 3); `erase` ends that.
  */
 export class EccEncipherment {
@@ -37,7 +37,7 @@ export class EccEncipherment {
   /** Ephemeral key, ciphertext and MAC; `challenge` is the card's, 8 bytes. Undefined where the card's key is none. */
   encipher(message: Uint8Array, challenge: Uint8Array, random: Random): Uint8Array | undefined {
     this.#keys ??= deriveKeys(this.#suite, this.#cardX, challenge, random)
-    if (!this.#keys || this.#messages === 0xffff) return undefined
+    if (!this.#keys) return undefined
     const { ephemeral, encipher, authenticate } = this.#keys
     const start = new Uint8Array(BLOCK)
     start.set(toOctets(BigInt(this.#messages), 2))

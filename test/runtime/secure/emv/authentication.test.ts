@@ -1,6 +1,7 @@
 // Offline data authentication with keys of our own: the chain, each check that can fail, TVR and TSI.
 import t from 'tap'
 import { concat, toHex } from '../../../../hal/base/bytes.js'
+import { rsaPrivate } from '../../../../hal/base/ciphers.js'
 import { TAG } from '../../../../hal/base/tags.js'
 import { findCaKey } from '../../../../runtime/secure/emv/ca-keys.js'
 import {
@@ -221,6 +222,36 @@ t.test('recovery: length, header, format, trailer', async (t) => {
   t.equal(recover(icc, signature.subarray(1), 5), undefined)
   t.equal(recover(icc, new Uint8Array(icc.modulus.length).fill(0xff), 5), undefined, 'above the modulus')
   t.equal(recover({ modulus: hex('00'), exponent: hex('03') }, hex('00'), 5), undefined)
+  const length = icc.modulus.length
+  const block = (head: string, tail: string) =>
+    rsaPrivate(icc.privateKey, concat(hex(head), new Uint8Array(length - 3).fill(0xbb), hex(tail)))
+  t.ok(recover(icc, block('6A05', 'BC'), 5))
+  t.equal(recover(icc, block('6A05', 'BD'), 5), undefined, 'trailer')
+  t.equal(recover(icc, block('6B05', 'BC'), 5), undefined, 'header')
+  const long = generateRsaKey(1024, 65537)
+  const signed = rsaPrivate(long.privateKey, concat(hex('6A05'), new Uint8Array(125).fill(0xbb), hex('BC')))
+  t.ok(recover(long, signed, 5), 'exponent 65537')
+  t.equal(recover(long, new Uint8Array(128).fill(0xff), 5), undefined, 'above the modulus')
+})
+
+t.test('a remainder that the certificate calls for and the card does not have is missing data', async (t) => {
+  const bits = async (aip: string, changes: Record<number, string | undefined>) => {
+    const data = card(aip, changes)
+    await offlineDataAuthentication(scriptedCard([]).channel, data, RECORDS, configuration)
+    return tvr(data).slice(0, 2)
+  }
+  t.equal(await bits(AIP.SDA, { [TAG.ISSUER_REMAINDER]: undefined }), '62')
+  t.equal(await bits(AIP.CDA, { [TAG.ICC_REMAINDER]: undefined }), '24')
+})
+
+t.test('where several checks fail the first of the book’s order is named', async (t) => {
+  const fields = recoverIssuerCertificate(ca, issuerCert.bytes)!
+  const wrong = { remainder: issuerCert.remainder, exponent: hex('03'), pan: hex('49'), today: hex('261122') }
+  const all = { ...fields, expires: hex('1225'), keyAlgorithm: 2 }
+  t.equal(verifyIssuerCertificate(all, { ...wrong, isRevoked: () => true }), 'issuer identifier')
+  const revoked = { ...wrong, pan: hex(PAN), isRevoked: () => true }
+  t.equal(verifyIssuerCertificate(all, revoked), 'certificate expired')
+  t.equal(verifyIssuerCertificate({ ...fields, keyAlgorithm: 2 }, revoked), 'certificate revoked')
 })
 
 t.test('CA keys end, and certificates are revoked by serial', async (t) => {
