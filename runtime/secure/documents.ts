@@ -8,7 +8,15 @@ import { PosternError } from '../../hal/base/errors.js'
 import { checker } from '../api/contract.js'
 
 /** The kinds of document; each has one schema, kept with the part that acts on it. */
-export const DOCUMENT_TYPES = ['acquirers', 'merchant', 'operators', 'emv', 'terminal', 'keys'] as const
+export const DOCUMENT_TYPES = [
+  'acquirers',
+  'routing',
+  'merchant',
+  'operators',
+  'emv',
+  'terminal',
+  'keys',
+] as const
 export type DocumentType = (typeof DOCUMENT_TYPES)[number]
 
 /** `body` is the document's JSON text, signed as it stands together with type and version (Ed25519, RFC 8032). */

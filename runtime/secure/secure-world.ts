@@ -1,9 +1,9 @@
 // The secure world put together: documents, keys, journal, screens, card payments, and its end of the bridge.
 import { join } from 'node:path'
 import type { Clock, Random } from '../../hal/base/clock.js'
-import { PosternError } from '../../hal/base/errors.js'
+import { isPosternError, PosternError } from '../../hal/base/errors.js'
 import type { Log } from '../../hal/base/log.js'
-import { moneyFromJson } from '../../hal/base/money.js'
+import { type Money, moneyFromJson } from '../../hal/base/money.js'
 import { packageRoot } from '../../hal/base/package-root.js'
 import type { Board, BoardProfile } from '../../hal/board.js'
 import type { Operator } from '../api/payments.js'
@@ -11,19 +11,25 @@ import type { OpenStatus, TerminalInfo } from '../bridge/contract.js'
 import { createAppFreeze } from './app-freeze.js'
 import { type BridgeServer, serveBridge } from './bridge-server.js'
 import type { CardTransactionFactory } from './card-transaction.js'
-import { openDocuments } from './documents.js'
+import { type Documents, openDocuments } from './documents.js'
 import { EmvDocument, emvConfiguration } from './emv/configuration.js'
 import { contactCardTransactions } from './emv/contact-card-transaction.js'
-import { ACQUIRER_KEYS } from './keys/dukpt-terminal-keys.js'
 import { KeyPackage } from './keys/key-package.js'
 import { createKeySets } from './keys/key-sets.js'
+import { routedCardKeys } from './keys/routed-card-keys.js'
 import type { CardKeys, MacKeys } from './keys/terminal-keys.js'
 import { moduleCardTransactions } from './module/module-card-transaction.js'
 import { openKeyStore } from './open-key-store.js'
 import { OperatorsDocument, readOperatorsDocument } from './operators-document.js'
-import { connectTimeoutMs, createAcquirerClient } from './payments/acquirer-client.js'
-import { AcquirersDocument, keyProfile, readAcquirersDocument } from './payments/acquirer-document.js'
-import { createAcquirers } from './payments/acquirers.js'
+import { createAcquirerClient } from './payments/acquirer-client.js'
+import {
+  type AcquirerEntry,
+  AcquirersDocument,
+  keyProfile,
+  keySetOf,
+  readAcquirersDocument,
+} from './payments/acquirer-document.js'
+import { routedAcquirers } from './payments/acquirers.js'
 import { servePayments } from './payments/bridge-payments.js'
 import { openJournal } from './payments/journal.js'
 import { EXPORTS, pruneJournal } from './payments/journal-export.js'
@@ -31,9 +37,10 @@ import { recordStray } from './payments/late-answers.js'
 import { MerchantDocument, readMerchantDocument } from './payments/merchant-document.js'
 import { createPaymentService } from './payments/payment-service.js'
 import { createBridgePipes } from './payments/roads/bridge-pipe.js'
-import { clientIdentity } from './payments/roads/client-identity.js'
-import { createTlsRoad } from './payments/roads/tls-road.js'
+import { defaultRouting } from './payments/routing.js'
+import { RoutingDocument, readRoutingDocument } from './payments/routing-document.js'
 import { openCardVault } from './payments/sealed-cards.js'
+import { tlsLine } from './payments/tls-line.js'
 import { createPinEntry } from './pin/pin-entry.js'
 import { type MissingProtection, missingProtections } from './protections.js'
 import { createCardPrompts } from './screens/card-prompts.js'
@@ -66,6 +73,17 @@ function selfTest(config: SecureConfig, log: Log): readonly MissingProtection[] 
   for (const { name, message } of missing)
     log.warn('secure.protection-missing', { protection: name, message })
   return missing
+}
+
+/** The rules of the routing document; without one, the acquirers in their order. */
+function readRouting(documents: Documents, entries: readonly AcquirerEntry[]): RoutingDocument {
+  const ids = entries.map(({ id }) => id)
+  try {
+    return readRoutingDocument(documents.read('routing', RoutingDocument), ids)
+  } catch (error) {
+    if (isPosternError(error, 'DOCUMENT_MISSING')) return defaultRouting(ids)
+    throw error
+  }
 }
 
 function openScreens(options: SecureWorldOptions, texts: Texts): ScreenService {
@@ -101,7 +119,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const keySets = createKeySets(keyStore, random)
   const keysOf = new Map<string, CardKeys & MacKeys>()
   for (const entry of entries)
-    keysOf.set(entry.id, await keySets.open(entry.keys?.set ?? ACQUIRER_KEYS, keyProfile(entry)))
+    keysOf.set(keySetOf(entry), await keySets.open(keySetOf(entry), keyProfile(entry)))
   const journal = openJournal(join(config.dataDir, 'journal.db'), clock, options.onFatal)
   pruneJournal(journal, join(config.dataDir, EXPORTS), clock.nowMs())
   const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))
@@ -124,18 +142,24 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const clients = entries.map((entry) =>
     createAcquirerClient({
       entry,
-      road: createTlsRoad({
-        carrier: (signal) => pipes.open(entry.host, entry.port, signal),
-        serverName: entry.tls.serverName,
-        ca: entry.tls.ca,
-        ...clientIdentity(entry, config.dataDir),
-        connectMs: connectTimeoutMs(entry),
+      line: tlsLine({
+        entry,
+        dataDir: config.dataDir,
+        carrier: (host, port, signal) => pipes.open(host, port, signal),
+        clock,
       }),
-      keys: keysOf.get(entry.id)!,
+      keys: keysOf.get(keySetOf(entry))!,
       clock,
       log,
       onStray: (stray) => recordStray(journal, log, stray),
     }),
+  )
+  const acquirers = routedAcquirers(clients, entries, readRouting(documents, entries), clock)
+  /** What is being paid: the card's data go under the keys of whoever will take it. */
+  let paying: Money = { minor: 0n, currency: merchant.currency }
+  const cardKeys = routedCardKeys(
+    keysOf.get(keySetOf(entries[0]!))!,
+    (bin) => keysOf.get(acquirers.keySetFor({ kind: 'sale', amount: paying, bin }))!,
   )
 
   const apps = createAppFreeze(connected, log)
@@ -169,13 +193,11 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
 
   const payments = createPaymentService({
     journal,
-    acquirers: createAcquirers(clients, ({ amount }) =>
-      clients.filter(({ currency }) => currency === amount.currency).map(({ id }) => id),
-    ),
+    acquirers,
     merchant,
     cards:
       options.certifiedModule === undefined
-        ? cardTransactions(options, keysOf.get(entries[0]!.id)!, () => emv)
+        ? cardTransactions(options, cardKeys, () => emv)
         : moduleCardTransactions({
             socketPath: options.certifiedModule.socket,
             acceptSimulated: config.profile === 'development',
@@ -184,15 +206,17 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
             clock,
             log,
           }),
-    prompts: ({ request }) =>
-      createCardPrompts({
+    prompts: ({ request }) => {
+      paying = moneyFromJson(request.amount)
+      return createCardPrompts({
         screens,
         texts,
         clock,
         enterPin,
-        amount: moneyFromJson(request.amount),
+        amount: paying,
         locale: screens.language(),
-      }),
+      })
+    },
     session: {
       get operator() {
         return session.operator

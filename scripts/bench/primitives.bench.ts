@@ -12,7 +12,7 @@ import { POSTERN_DEV } from '../../runtime/secure/payments/iso8583/dialects/post
 import {
   encodeCardData,
   encodeSecurityControl,
-} from '../../runtime/secure/payments/iso8583/dialects/postern-dev-security.js'
+} from '../../runtime/secure/payments/iso8583/security-fields.js'
 import { openJournal } from '../../runtime/secure/payments/journal.js'
 import { type Bench, type Row, ratesPerSecond } from './measure.js'
 

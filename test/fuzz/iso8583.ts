@@ -12,12 +12,12 @@ import { describeMessage } from '../../runtime/secure/payments/iso8583/describe.
 import { ISO87_ASCII, ISO87_ASCII_TABLE } from '../../runtime/secure/payments/iso8583/dialects/iso87-ascii.js'
 import { ISO87_BINARY } from '../../runtime/secure/payments/iso8583/dialects/iso87-binary.js'
 import { POSTERN_DEV } from '../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
+import { Deframer } from '../../runtime/secure/payments/iso8583/framing.js'
+import { restyle } from '../../runtime/secure/payments/iso8583/notation.js'
 import {
   decodeCardData,
   decodeSecurityControl,
-} from '../../runtime/secure/payments/iso8583/dialects/postern-dev-security.js'
-import { Deframer } from '../../runtime/secure/payments/iso8583/framing.js'
-import { restyle } from '../../runtime/secure/payments/iso8583/notation.js'
+} from '../../runtime/secure/payments/iso8583/security-fields.js'
 
 const EBCDIC = defineDialect(
   patchDialect(

@@ -1,37 +1,37 @@
-// An acquirer at the end of a road: builds, authenticates and sends the messages, and believes only answers that fit.
+// An acquirer at the end of a line: builds, authenticates and sends the messages, and believes only answers that fit.
 import type { Clock } from '../../../hal/base/clock.js'
 import { isPosternError } from '../../../hal/base/errors.js'
 import type { Log } from '../../../hal/base/log.js'
 import type { MacKeys } from '../keys/terminal-keys.js'
-import type { AcquirerEntry } from './acquirer-document.js'
+import { answers, hostTotals, issuerData, namesKsn } from './acquirer-answers.js'
+import { type AcquirerEntry, capabilitiesOf, dialectOf } from './acquirer-document.js'
 import {
-  answerFacts,
-  answers,
-  hostTotals,
-  issuerData,
-  namesKsn,
+  adviceMessage,
+  authoriseMessage,
+  managementMessage,
   reversalMessage,
-  saleMessage,
-  strayFacts,
   totalsMessage,
+  uploadMessage,
 } from './acquirer-messages.js'
 import type { Acquirer, BeforeSend } from './acquirer-port.js'
-import { createHostLine, type Exchange, type Judgement } from './host-line.js'
-import { type Message, unpack } from './iso8583/codec.js'
-import {
-  APPROVED_CODES,
-  POSTERN_DEV,
-  REVERSED_CODES,
-  SETTLEMENT_CODES,
-} from './iso8583/dialects/postern-dev.js'
+import type { Exchange, HostLine, Judgement, OnStray } from './host-line.js'
+import { unpack } from './iso8583/codec.js'
+import { fromFields, type HostMessage, toFields } from './iso8583/host-message.js'
 import { packWithMac, splitMac } from './iso8583/mac.js'
-import type { Road } from './roads/road.js'
 
-/** DE39: the original of a reversal is not known there. */
+/** DE39: approved; approved for less. */
+const APPROVED = '00'
+const PARTLY_APPROVED = '10'
+/** The original of a reversal is not known there. */
 const NOT_FOUND = '25'
-const CONNECT_MS = 15_000
-const HOST_MS = 45_000
-const LINGER_MS = 5_000
+/** Answers to a reversal that end it: done, or nothing was there to reverse. */
+const REVERSED_CODES: readonly string[] = ['00', '21', NOT_FOUND]
+/** Answers to what the host is told of: it has it, now or from before (94). */
+const ACKNOWLEDGED_CODES: readonly string[] = ['00', '94']
+/** Answers of a host that cannot say just now (1987, table 8): asked again later. */
+const TRY_LATER_CODES: readonly string[] = ['09', '19', '68', '90', '91', '92', '96']
+/** Totals differ and the host wants the batch. */
+const UPLOAD_WANTED = '95'
 const NOT_FOUND_FINAL_AFTER_MS = 120_000
 
 /** An answer that nothing waited for: late, double, or not ours. */
@@ -43,57 +43,51 @@ export interface Stray {
 
 export interface AcquirerClientDependencies {
   readonly entry: AcquirerEntry
-  readonly road: Road
+  /** Makes the line to this acquirer, whatever its road. */
+  readonly line: (onStray: OnStray) => HostLine
   readonly keys: MacKeys
   readonly clock: Clock
   readonly log: Log
   readonly onStray: (stray: Stray) => void
 }
 
-/** The time to an authenticated session, for the road. */
-export const connectTimeoutMs = (entry: AcquirerEntry) => entry.timeouts?.connectMs ?? CONNECT_MS
-
 /** An acquirer whose messages do not overlap: the service gives it one at a time. */
 export interface AcquirerClient extends Acquirer {
   close(): void
 }
 
-/** What this dialect has no message for. */
-const NOT_IN_DIALECT = { kind: 'notSent', reason: 'NOT_IN_DIALECT' } as const
-
 export function createAcquirerClient(deps: AcquirerClientDependencies): AcquirerClient {
   const { entry, keys, clock, log } = deps
-  const line = createHostLine(
-    deps.road,
-    entry.tpdu,
-    {
-      hostMs: entry.timeouts?.hostMs ?? HOST_MS,
-      lingerMs: entry.timeouts?.lingerMs ?? LINGER_MS,
-    },
-    clock,
-    (bytes) => {
-      try {
-        const { mti, stan } = strayFacts(unpack(POSTERN_DEV, bytes))
-        log.warn('acquirer.stray', { acquirer: entry.id, mti, stan })
-        deps.onStray({ acquirer: entry.id, mti, stan })
-      } catch (error) {
-        log.warn('acquirer.stray', {
-          acquirer: entry.id,
-          fault: isPosternError(error) ? error.code : 'FAULT',
-        })
+  const dialect = dialectOf(entry)
+  const capabilities = capabilitiesOf(entry)
+  const read = (bytes: Uint8Array): HostMessage => fromFields(dialect, unpack(dialect.wire, bytes))
+
+  const line = deps.line((bytes) => {
+    try {
+      const wire = unpack(dialect.wire, bytes)
+      const stray = {
+        acquirer: entry.id,
+        mti: wire.mti,
+        stan: Number(fromFields(dialect, wire).elements.stan ?? 0),
       }
-    },
-  )
+      log.warn('acquirer.stray', stray)
+      deps.onStray(stray)
+    } catch (error) {
+      log.warn('acquirer.stray', {
+        acquirer: entry.id,
+        fault: isPosternError(error) ? error.code : 'FAULT',
+      })
+    }
+  })
 
   function exchange(
-    make: (macKsn: Uint8Array) => Message,
-    beforeSend: BeforeSend,
-    fresh: boolean,
+    make: (macKsn: Uint8Array) => HostMessage,
     signal: AbortSignal,
-  ): Promise<Exchange<Message>> {
-    let request: Message | undefined
+    { beforeSend = () => undefined, fresh = false }: { beforeSend?: BeforeSend; fresh?: boolean } = {},
+  ): Promise<Exchange<HostMessage>> {
+    let request: HostMessage | undefined
     let ksn: Uint8Array | undefined
-    return line.exchange<Message>(
+    return line.exchange<HostMessage>(
       {
         fresh,
         beforeSend,
@@ -101,18 +95,20 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
           const taken = await keys.nextRequestKsn()
           ksn = taken
           request = make(taken)
-          return packWithMac(POSTERN_DEV, request, (covered) => keys.macRequest(taken, covered))
+          return packWithMac(dialect.wire, toFields(dialect, request), (covered) =>
+            keys.macRequest(taken, covered),
+          )
         },
-        async judge(bytes): Promise<Judgement<Message>> {
-          let answer: Message
+        async judge(bytes): Promise<Judgement<HostMessage>> {
+          let answer: HostMessage
           try {
-            answer = unpack(POSTERN_DEV, bytes)
+            answer = read(bytes)
           } catch {
             return { kind: 'unusable', cause: 'unreadable' }
           }
           if (request === undefined || ksn === undefined || !answers(request, answer))
             return { kind: 'stray' }
-          const { covered, mac } = splitMac(bytes)
+          const { covered, mac } = splitMac(dialect.wire, bytes)
           return namesKsn(answer, ksn) && (await keys.verifyResponse(ksn, covered, mac))
             ? { kind: 'answer', value: answer }
             : { kind: 'unusable', cause: 'badMac' }
@@ -121,39 +117,47 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
       signal,
     )
   }
+  const codeOf = ({ elements }: HostMessage) => elements.responseCode ?? ''
+
+  /** What an answer to something that the host is only told means. */
+  function toldResult(result: Exchange<HostMessage>) {
+    if (result.kind === 'notSent') return result
+    if (result.kind === 'unknown') return { kind: 'failed' as const, reason: result.cause }
+    const responseCode = codeOf(result.value)
+    const { retrievalReference } = result.value.elements
+    if (ACKNOWLEDGED_CODES.includes(responseCode))
+      return { kind: 'acknowledged' as const, responseCode, retrievalReference }
+    return TRY_LATER_CODES.includes(responseCode)
+      ? { kind: 'failed' as const, reason: `RESPONSE_${responseCode}` }
+      : { kind: 'refused' as const, responseCode }
+  }
 
   return {
     id: entry.id,
     terminalId: entry.terminalId,
     merchantId: entry.merchantId,
     currency: entry.currency,
-    capabilities: {
-      refund: false,
-      preauth: false,
-      partial: false,
-      tip: false,
-      cashback: false,
-      manualEntry: false,
-      upload: false,
-      ...(entry.offlineFloorMinor === undefined
-        ? {}
-        : { offlineFloorMinor: BigInt(entry.offlineFloorMinor) }),
-      ...(entry.offlineLimits === undefined ? {} : { offlineLimits: entry.offlineLimits }),
-    },
+    capabilities,
     close: () => line.close(),
 
     async authorise(request, beforeSend, signal) {
-      if (request.facts.kind !== 'sale') return NOT_IN_DIALECT
-      const result = await exchange((ksn) => saleMessage(entry, request, ksn), beforeSend, true, signal)
+      const result = await exchange((ksn) => authoriseMessage(entry, request, ksn), signal, {
+        beforeSend,
+        fresh: true,
+      })
       if (result.kind !== 'answered') return result
-      const { responseCode, authorisationCode, retrievalReference } = answerFacts(result.value)
-      // NOTE: partial approvals are not asked for (DE60 of other dialects): one that comes all the same is taken back.
-      if (responseCode === '10') return { kind: 'unknown', cause: 'unreadable' }
+      const responseCode = codeOf(result.value)
+      const { authorisationCode, retrievalReference, amountMinor } = result.value.elements
+      const partly = responseCode === PARTLY_APPROVED
+      // A partial approval that nobody asked for is taken back.
+      if (partly && (request.partialAllowed !== true || amountMinor === undefined))
+        return { kind: 'unknown', cause: 'unreadable' }
       try {
         return {
           kind: 'answered',
-          approved: APPROVED_CODES.includes(responseCode),
+          approved: partly || responseCode === APPROVED,
           responseCode,
+          ...(partly ? { approvedMinor: BigInt(amountMinor!) } : {}),
           authorisationCode,
           retrievalReference,
           ...issuerData(result.value),
@@ -163,15 +167,19 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
       }
     },
 
+    async advise(request, beforeSend, signal) {
+      return toldResult(await exchange((ksn) => adviceMessage(entry, request, ksn), signal, { beforeSend }))
+    },
+
     async reverse(request, beforeSend, signal) {
-      const result = await exchange((ksn) => reversalMessage(entry, request, ksn), beforeSend, false, signal)
+      const result = await exchange((ksn) => reversalMessage(entry, request, ksn), signal, { beforeSend })
       switch (result.kind) {
         case 'notSent':
           return result
         case 'unknown':
           return { kind: 'failed', reason: result.cause }
         case 'answered': {
-          const { responseCode } = answerFacts(result.value)
+          const responseCode = codeOf(result.value)
           if (!REVERSED_CODES.includes(responseCode))
             return { kind: 'failed', reason: `RESPONSE_${responseCode}` }
           const finalAfterMs = entry.reversals?.notFoundFinalAfterMs ?? NOT_FOUND_FINAL_AFTER_MS
@@ -184,28 +192,40 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
     },
 
     async compareTotals(request, signal) {
-      const result = await exchange(
-        (ksn) => totalsMessage(entry, request, ksn),
-        () => undefined,
-        false,
-        signal,
-      )
+      const result = await exchange((ksn) => totalsMessage(entry, request, ksn), signal)
       switch (result.kind) {
         case 'notSent':
           return result
         case 'unknown':
           return { kind: 'failed', reason: result.cause }
         case 'answered': {
-          const { settlementCode, responseCode } = answerFacts(result.value)
-          if (settlementCode === SETTLEMENT_CODES.inBalance) return { kind: 'agrees' }
-          return settlementCode === SETTLEMENT_CODES.outOfBalance
-            ? { kind: 'differs', host: hostTotals(result.value), responseCode, uploadWanted: false }
+          const responseCode = codeOf(result.value)
+          const { settlement } = result.value.elements
+          if (settlement === 'inBalance') return { kind: 'agrees' }
+          return settlement === 'outOfBalance'
+            ? {
+                kind: 'differs',
+                host: hostTotals(result.value),
+                responseCode,
+                uploadWanted: capabilities.upload && responseCode === UPLOAD_WANTED,
+              }
             : { kind: 'failed', reason: `RESPONSE_${responseCode}` }
         }
       }
     },
-    advise: async () => NOT_IN_DIALECT,
-    upload: async () => NOT_IN_DIALECT,
-    manage: async () => NOT_IN_DIALECT,
+
+    async upload(request, signal) {
+      return toldResult(await exchange((ksn) => uploadMessage(entry, request, ksn), signal))
+    },
+
+    async manage({ kind, stan, atMs }, signal) {
+      const result = await exchange((ksn) => managementMessage(entry, kind, stan, atMs, ksn), signal)
+      if (result.kind === 'notSent') return result
+      if (result.kind === 'unknown') return { kind: 'failed', reason: result.cause }
+      const responseCode = codeOf(result.value)
+      return responseCode === APPROVED
+        ? { kind: 'done', keyBlock: result.value.elements.keyBlock }
+        : { kind: 'refused', responseCode }
+    },
   }
 }

@@ -1,14 +1,23 @@
-// The acquirers document: where the host is, whom to trust, who we are to it, and how long to wait.
+// The acquirers document: where each host is, whom to trust, who we are to it, how it speaks, what it takes, how long to wait.
 import { X509Certificate } from 'node:crypto'
 import { type Static, Type } from 'typebox'
+import { isPosternError } from '../../../hal/base/errors.js'
 import { CURRENCIES } from '../../../hal/base/money.js'
+import { ACQUIRER_KEYS } from '../keys/dukpt-terminal-keys.js'
 import type { KeyProfile } from '../keys/working-keys.js'
+import type { AcquirerCapabilities } from './acquirer-port.js'
 import { checkDocument, type DocumentFault } from './documents.js'
+import { DIALECT_NAMES, hostDialect } from './iso8583/dialects/host-dialects.js'
+import { DEFAULT_FRAMING, type Framing } from './iso8583/framing.js'
+import type { HostDialect } from './iso8583/host-message.js'
 import { OfflineLimits } from './offline-limits.js'
 
 const closed = { additionalProperties: false } as const
 const Pem = Type.String({ maxLength: 16_384, pattern: '^-----BEGIN CERTIFICATE-----' })
 const TpduAddress = Type.Integer({ minimum: 0, maximum: 9999 })
+const Minor = Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' })
+const FieldNumbers = Type.Array(Type.Integer({ minimum: 2, maximum: 128 }), { maxItems: 64 })
+const may = () => Type.Optional(Type.Boolean())
 
 /** The key set in the terminal's store is named by `set`: `acquirer` unless told. */
 const KeySet = Type.Optional(Type.String({ pattern: '^[a-z0-9-]{1,32}$' }))
@@ -26,6 +35,51 @@ const KeysEntry = Type.Union([
     closed,
   ),
 ])
+
+/** What the acquirer takes beside sales; what is left out, it does not. */
+const Capabilities = Type.Object(
+  {
+    refund: may(),
+    preauth: may(),
+    /** May approve less than was asked for. */
+    partial: may(),
+    tip: may(),
+    cashback: may(),
+    manualEntry: may(),
+    /** Wants the batch where totals differ. */
+    upload: may(),
+  },
+  closed,
+)
+
+/** A patch over the dialect's table: fields by number, in the standard's notation, and what messages carry. */
+const DialectPatch = Type.Object(
+  {
+    fields: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[1-9][0-9]{0,2}$' }),
+        Type.Union([
+          Type.Null(),
+          Type.Object(
+            {
+              notation: Type.String({ maxLength: 12 }),
+              name: Type.String({ minLength: 1, maxLength: 64 }),
+            },
+            closed,
+          ),
+        ]),
+      ),
+    ),
+    messages: Type.Optional(
+      Type.Record(
+        Type.String({ pattern: '^[0-9]{4}$' }),
+        Type.Object({ must: FieldNumbers, may: FieldNumbers }, closed),
+      ),
+    ),
+    reversals: Type.Optional(Type.Enum(['0400', '0420'])),
+  },
+  closed,
+)
 
 /** One acquirer. Time-outs in milliseconds; what is left out has the default beside it. */
 export const AcquirerEntry = Type.Object(
@@ -45,15 +99,26 @@ export const AcquirerEntry = Type.Object(
       closed,
     ),
     tpdu: Type.Object({ destination: TpduAddress, source: TpduAddress }, closed),
+    /** Two binary bytes of length and a TPDU. */
+    framing: Type.Optional(
+      Type.Object({ length: Type.Enum(['binary', 'bcd', 'ascii']), tpdu: Type.Boolean() }, closed),
+    ),
     /** Network international identifier, DE24. */
     nii: Type.String({ pattern: '^[0-9]{3}$' }),
     /** DE41 and DE42. */
     terminalId: Type.String({ pattern: '^[A-Za-z0-9]{8}$' }),
     merchantId: Type.String({ pattern: '^[A-Za-z0-9]{1,15}$' }),
-    dialect: Type.Enum(['postern-dev']),
+    dialect: Type.Enum([...DIALECT_NAMES]),
+    dialectPatch: Type.Optional(DialectPatch),
     /** Which DUKPT its keys run and how it wants PIN and messages protected; AES, format 4 and CMAC unless told. */
     keys: Type.Optional(KeysEntry),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
+    capabilities: Type.Optional(Capabilities),
+    /** Approvals without the bank: a payment up to this, in minor units. Absent: none at all. */
+    offlineFloorMinor: Type.Optional(Minor),
+    offlineLimits: Type.Optional(OfflineLimits),
+    /** Of one payment, minor units. */
+    limits: Type.Optional(Type.Object({ least: Type.Optional(Minor), most: Type.Optional(Minor) }, closed)),
     timeouts: Type.Optional(
       Type.Object(
         {
@@ -67,9 +132,6 @@ export const AcquirerEntry = Type.Object(
         closed,
       ),
     ),
-    /** Approvals without the bank: a payment up to this, in minor units. Absent: none at all. */
-    offlineFloorMinor: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' })),
-    offlineLimits: Type.Optional(OfflineLimits),
     reversals: Type.Optional(
       Type.Object(
         {
@@ -87,9 +149,9 @@ export const AcquirerEntry = Type.Object(
 )
 export type AcquirerEntry = Static<typeof AcquirerEntry>
 
-/** NOTE: exactly one, as this document has no routing rules to choose among several by. */
+/** The first is preferred, where no routing document says otherwise. */
 export const AcquirersDocument = Type.Object(
-  { acquirers: Type.Array(AcquirerEntry, { minItems: 1, maxItems: 1 }) },
+  { acquirers: Type.Array(AcquirerEntry, { minItems: 1, maxItems: 16 }) },
   closed,
 )
 export type AcquirersDocument = Static<typeof AcquirersDocument>
@@ -101,6 +163,31 @@ export function keyProfile({ keys }: AcquirerEntry): KeyProfile {
     : { scheme: 'aes', pinBlock: 4, mac: 'cmac' }
 }
 
+/** The name of an acquirer's key set. */
+export const keySetOf = ({ keys }: AcquirerEntry): string => keys?.set ?? ACQUIRER_KEYS
+
+/** How this acquirer speaks. @throws PosternError `ISO8583_INVALID` */
+export const dialectOf = (entry: AcquirerEntry): HostDialect =>
+  hostDialect(entry.dialect, entry.dialectPatch, keyProfile(entry).scheme)
+
+export const framingOf = ({ framing }: AcquirerEntry): Framing => framing ?? DEFAULT_FRAMING
+
+export function capabilitiesOf(entry: AcquirerEntry): AcquirerCapabilities {
+  const { capabilities, offlineFloorMinor, offlineLimits } = entry
+  return {
+    refund: false,
+    preauth: false,
+    partial: false,
+    tip: false,
+    cashback: false,
+    manualEntry: false,
+    upload: false,
+    ...capabilities,
+    ...(offlineFloorMinor === undefined ? {} : { offlineFloorMinor: BigInt(offlineFloorMinor) }),
+    ...(offlineLimits === undefined ? {} : { offlineLimits }),
+  }
+}
+
 const isCertificate = (pem: string): boolean => {
   try {
     return new X509Certificate(pem).subject !== undefined
@@ -109,20 +196,32 @@ const isCertificate = (pem: string): boolean => {
   }
 }
 
+function faultOf(entry: AcquirerEntry, path: string): DocumentFault | undefined {
+  if (!Object.hasOwn(CURRENCIES, entry.currency))
+    return { path: `${path}/currency`, problem: `is none of ${Object.keys(CURRENCIES).join(', ')}` }
+  for (const key of ['ca', 'clientCertificate'] as const) {
+    const pem = entry.tls[key]
+    if (pem !== undefined && !isCertificate(pem))
+      return { path: `${path}/tls/${key}`, problem: 'must be an X.509 certificate in PEM' }
+  }
+  try {
+    dialectOf(entry)
+  } catch (error) {
+    if (!isPosternError(error)) throw error
+    return { path: `${path}/dialectPatch`, problem: `does not fit the dialect: ${error.message}` }
+  }
+  return undefined
+}
+
 /** Checks an acquirers document. @throws PosternError `DOCUMENT_INVALID` naming the key and what is allowed */
 export function readAcquirersDocument(value: unknown): AcquirersDocument {
   return checkDocument('acquirers', AcquirersDocument, value, ({ acquirers }): DocumentFault | undefined => {
-    for (const [i, { currency, tls }] of acquirers.entries()) {
-      if (!Object.hasOwn(CURRENCIES, currency))
-        return {
-          path: `/acquirers/${i}/currency`,
-          problem: `is none of ${Object.keys(CURRENCIES).join(', ')}`,
-        }
-      for (const key of ['ca', 'clientCertificate'] as const) {
-        const pem = tls[key]
-        if (pem !== undefined && !isCertificate(pem))
-          return { path: `/acquirers/${i}/tls/${key}`, problem: 'must be an X.509 certificate in PEM' }
-      }
+    for (const [i, entry] of acquirers.entries()) {
+      const path = `/acquirers/${i}`
+      const twin = acquirers.findIndex(({ id }) => id === entry.id)
+      if (twin !== i) return { path: `${path}/id`, problem: `is the id of /acquirers/${twin} too` }
+      const fault = faultOf(entry, path)
+      if (fault !== undefined) return fault
     }
     return undefined
   })

@@ -1,5 +1,12 @@
 // The acquirers of a terminal: found by the id that a record names, and chosen for a payment by the routing rules.
+import type { Clock } from '../../../hal/base/clock.js'
+import { type AcquirerEntry, capabilitiesOf, keySetOf } from './acquirer-document.js'
 import type { Acquirer, Acquirers, RouteQuestion } from './acquirer-port.js'
+import { explainRoute, type RoutedAcquirer } from './routing.js'
+import type { RoutingDocument } from './routing-document.js'
+
+/** An acquirer whose road did not open is tried last for so long. */
+const SHUT_MS = 60_000
 
 /** Acquirers in the order of preference that `choose` gives; whatever it names that is not there is left out. */
 export function createAcquirers(
@@ -12,4 +19,63 @@ export function createAcquirers(
     byId: (id) => known.get(id),
     route: (question) => choose(question).flatMap((id) => known.get(id) ?? []),
   }
+}
+
+/** What routing needs to know of an acquirer, from its document. */
+export function routedAcquirer(entry: AcquirerEntry): RoutedAcquirer {
+  const { least, most } = entry.limits ?? {}
+  return {
+    id: entry.id,
+    currency: entry.currency,
+    capabilities: capabilitiesOf(entry),
+    limits: {
+      ...(least === undefined ? {} : { leastMinor: BigInt(least) }),
+      ...(most === undefined ? {} : { mostMinor: BigInt(most) }),
+    },
+    keySet: keySetOf(entry),
+  }
+}
+
+/** Remembers for a while whose road did not open: by what was sent, and what was not. */
+function watched(acquirer: Acquirer, shut: Map<string, number>, clock: Clock): Acquirer {
+  const seen = <T extends { readonly kind: string; readonly reason?: string }>(answer: T): T => {
+    if (answer.kind !== 'notSent') shut.delete(acquirer.id)
+    else if (answer.reason?.startsWith('ROAD_')) shut.set(acquirer.id, clock.monotonicMs())
+    return answer
+  }
+  return {
+    ...acquirer,
+    authorise: async (...args) => seen(await acquirer.authorise(...args)),
+    reverse: async (...args) => seen(await acquirer.reverse(...args)),
+  }
+}
+
+/**
+ * The acquirers of the documents, routed by their rules. Card data are enciphered under one key set: once the card was
+ * read (`aid`), only acquirers of the set that was chosen by what was known before are candidates.
+ */
+export function routedAcquirers(
+  all: readonly Acquirer[],
+  entries: readonly AcquirerEntry[],
+  document: RoutingDocument,
+  clock: Clock,
+): Acquirers & { keySetFor(question: RouteQuestion): string } {
+  const routed = entries.map(routedAcquirer)
+  const shut = new Map<string, number>()
+  const isAvailable = (id: string) => {
+    const since = shut.get(id)
+    return since === undefined || clock.monotonicMs() - since > SHUT_MS
+  }
+  const setOf = (id: string | undefined) => routed.find((one) => one.id === id)?.keySet ?? routed[0]!.keySet
+  // The keys that a card's data go under do not change while a road is shut, nor with the application.
+  const keySetFor = ({ aid: _aid, ...known }: RouteQuestion) =>
+    setOf(explainRoute(document, routed, known).order[0])
+  const acquirers = createAcquirers(
+    all.map((acquirer) => watched(acquirer, shut, clock)),
+    (question) => {
+      const { order } = explainRoute(document, routed, question, isAvailable)
+      return question.aid === undefined ? order : order.filter((id) => setOf(id) === keySetFor(question))
+    },
+  )
+  return { ...acquirers, keySetFor }
 }

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../../hal/base/clock.js'
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
 import type { BeforeSend, UnknownCause } from './acquirer-port.js'
-import { Deframer, frame, type Tpdu } from './iso8583/framing.js'
+import { Deframer, type Framing, frame, type Tpdu } from './iso8583/framing.js'
 import type { Road } from './roads/road.js'
 
 export interface LineTimeouts {
@@ -76,7 +76,7 @@ export interface HostLine {
 /** A line over `road`. Exchanges must not overlap. Most bytes of a message: 8 KiB. */
 export function createHostLine(
   road: Road,
-  tpdu: Tpdu,
+  { tpdu, framing }: { readonly tpdu: Tpdu; readonly framing: Framing },
   timeouts: LineTimeouts,
   clock: Clock,
   onStray: OnStray,
@@ -93,7 +93,7 @@ export function createHostLine(
     const stream = await road.open(signal)
     if (stream.destroyed) throw new PosternError('ROAD_CLOSED', 'the line ended as it was opened')
     const opened: LineSession = { stream, inbox: new AsyncQueue(), alive: true, lingering: undefined }
-    const deframer = new Deframer()
+    const deframer = new Deframer(undefined, framing)
     const end = (kind: UnknownCause) => {
       if (!opened.alive) return
       opened.alive = false
@@ -167,7 +167,7 @@ export function createHostLine(
       const kept = session
       try {
         used = await connect(fresh, signal)
-        bytes = frame(tpdu, await build())
+        bytes = frame(tpdu, await build(), framing)
       } catch (error) {
         close()
         return { kind: 'notSent', reason: isPosternError(error) ? error.code : 'FAULT' }

@@ -169,8 +169,11 @@ export interface BatchTotals {
   readonly salesMinor: string
   readonly voids: number
   readonly voidsMinor: string
+  /** Absent in what a release without refunds wrote: none. */
   readonly refunds?: number
   readonly refundsMinor?: string
+  readonly refundVoids?: number
+  readonly refundVoidsMinor?: string
 }
 
 /** Totals sent to one acquirer: fixed when they are first sent; every comparison of this batch sends the same. */

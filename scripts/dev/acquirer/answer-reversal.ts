@@ -1,74 +1,74 @@
-// 0400 and 0401 at the development acquirer: taken back once, acknowledged as often as asked, remembered where unseen.
-import type { Message } from '../../../runtime/secure/payments/iso8583/codec.js'
-import { readOriginalDataElements } from '../../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
-import { type AcquirerOptions, decimal, ECHOED, echo, type Reply, text } from './reply.js'
+// Reversals and their repeats at the development acquirer: taken back once, acknowledged as often as asked, remembered where unseen.
+import type { HostMessage } from '../../../runtime/secure/payments/iso8583/host-message.js'
+import {
+  type AcquirerOptions,
+  bookingOf,
+  ECHOED,
+  echo,
+  kindOf,
+  need,
+  originalOf,
+  type Reply,
+} from './reply.js'
 import { findRule } from './rules.js'
 
-/** Answers 0400 and 0401. @throws PosternError `ISO8583_INVALID` */
+/** Answers 0400, 0420 and their repeats. @throws PosternError `ISO8583_INVALID` */
 export function createReversalAnswer({
   ledger,
   rules,
   clock,
   log,
-}: AcquirerOptions): (message: Message) => Reply {
-  /** Reversals seen of one sale, for rules that count. */
+}: AcquirerOptions): (message: HostMessage) => Reply {
+  /** Reversals seen of one payment, for rules that count. */
   const seen = new Map<string, number>()
 
-  function reversal(message: Message): Reply {
-    const original = readOriginalDataElements(text(message, 90))
-    const identity = {
-      terminalId: text(message, 41),
-      stan: original.stan,
-      transmitted: original.transmitted,
-      amountMinor: decimal(text(message, 4)),
-    }
+  return (message) => {
+    const original = originalOf(message)
+    const amountMinor = need(message, 'amountMinor')
     const now = clock.nowMs()
-    const reason = text(message, 39)
-    const entry = ledger.find(identity)
+    const { reason = 'malfunction', originalType, processing } = message.elements
+    const entry = ledger.find({ ...original, amountMinor })
     let code = '00'
     if (entry === undefined) {
       // 25, original not found. It may still be on its way, so it is remembered and refused should it come.
       code = '25'
       ledger.book({
-        ...identity,
-        merchantId: text(message, 42).trimEnd(),
-        currency: text(message, 49),
-        batch: text(message, 60),
-        receipt: text(message, 62),
-        maskedPan: '',
+        ...bookingOf(message, kindOf(originalType, processing, false), now),
+        stan: original.stan,
+        transmitted: original.transmitted ?? '',
+        local: original.local ?? '',
         state: 'reversedUnseen',
         responseCode: '25',
-        authorisationCode: null,
         reason,
-        pinOk: null,
-        cryptogramOk: null,
-        receivedAtMs: now,
         reversedAtMs: now,
       })
-    } else if (entry.state === 'approved') ledger.reverse(entry.id, reason, now)
+    } else if (entry.state === 'approved') {
+      ledger.reverse(entry.id, reason, now)
+      // The hold that a completion had taken is a hold again.
+      if (entry.kind === 'completion' && entry.original !== null) ledger.setState(entry.original, 'approved')
+    }
     // 21, no action: there was nothing to take back.
-    else if (entry.state === 'declined') code = '21'
+    else if (entry.state === 'declined' || entry.state === 'captured') code = '21'
     else if (entry.state === 'reversedUnseen') code = '25'
-    const key = `${identity.terminalId} ${identity.stan} ${identity.transmitted}`
+    const key = `${original.terminalId} ${original.stan} ${original.transmitted ?? original.local}`
     const earlier = seen.get(key) ?? 0
     seen.set(key, earlier + 1)
-    const rule = findRule(rules, { on: 'reversal', amountMinor: identity.amountMinor, earlier })
+    const rule = findRule(rules, { on: 'reversal', amountMinor, earlier })
+    const responseCode = rule?.decline ?? code
     log.info('reversal', {
-      mti: message.mti,
-      stan: identity.stan,
+      role: message.role,
+      stan: original.stan,
       reason,
-      responseCode: code,
+      responseCode,
       rule: rule?.name ?? 'none',
     })
     return {
-      fields: {
-        ...echo(message, [...ECHOED, 90]),
-        37: entry?.retrievalReference ?? '0'.repeat(12),
-        39: code,
+      elements: {
+        ...echo(message, ECHOED.reversal),
+        retrievalReference: entry?.retrievalReference ?? '0'.repeat(12),
+        responseCode,
       },
       delivery: rule?.delivery ?? 'normal',
     }
   }
-
-  return reversal
 }

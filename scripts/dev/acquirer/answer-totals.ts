@@ -1,44 +1,93 @@
-// 0500 at the development acquirer: the terminal's totals of a batch against the ledger's.
-import type { Message } from '../../../runtime/secure/payments/iso8583/codec.js'
+// Totals and uploads at the development acquirer: the terminal's batch against the ledger's, and what brings them together.
+import type { HostMessage } from '../../../runtime/secure/payments/iso8583/host-message.js'
+import { type LedgerTotals, netMinor } from './ledger.js'
 import {
-  netSettlement,
-  SETTLEMENT_CODES,
-} from '../../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
-import type { LedgerTotals } from './ledger.js'
-import { type AcquirerOptions, decimal, echo, type Reply, text } from './reply.js'
+  type AcquirerOptions,
+  approvalCode,
+  bookingOf,
+  ECHOED,
+  echo,
+  kindOf,
+  need,
+  originalOf,
+  type Reply,
+} from './reply.js'
+import { findRule } from './rules.js'
 import { verdict } from './verdict.js'
 
-/** Answers 0500. */
-export function createTotalsAnswer({ ledger, log }: AcquirerOptions): (message: Message) => Reply {
-  function totals(message: Message): Reply {
-    const claimed: LedgerTotals = {
-      sales: Number(text(message, 76)),
-      salesMinor: decimal(text(message, 88)),
-      voids: Number(text(message, 77)),
-      voidsMinor: decimal(text(message, 89)),
-    }
-    const own = ledger.totals(text(message, 41), text(message, 50), text(message, 60))
+const COUNTS = ['sales', 'voids', 'refunds', 'refundVoids'] as const
+
+function claimedBy({ elements }: HostMessage): LedgerTotals {
+  const count = (name: (typeof COUNTS)[number]) => Number(elements[name] ?? '0')
+  return {
+    sales: count('sales'),
+    salesMinor: elements.salesMinor ?? '0',
+    voids: count('voids'),
+    voidsMinor: elements.voidsMinor ?? '0',
+    refunds: count('refunds'),
+    refundsMinor: elements.refundsMinor ?? '0',
+    refundVoids: count('refundVoids'),
+    refundVoidsMinor: elements.refundVoidsMinor ?? '0',
+  }
+}
+
+/** Answers 0500, 0520 and their repeats: 00, or 95 with the ledger's own totals, which asks for the batch. */
+export function createTotalsAnswer({ ledger, rules, log }: AcquirerOptions): (message: HostMessage) => Reply {
+  return (message) => {
+    const claimed = claimedBy(message)
+    const batch = need(message, 'batch')
+    const own = ledger.totals(need(message, 'terminalId'), need(message, 'currency'), batch)
     const { agrees, lines } = verdict(claimed, own)
-    const net = BigInt(claimed.salesMinor) - BigInt(claimed.voidsMinor)
-    const netAgrees = text(message, 97) === netSettlement(net)
-    log.info('totals', { batch: text(message, 60), agrees, lines: lines.join('; ') })
-    const fields = echo(message, [7, 11, 12, 13, 24, 41, 42, 50, 60])
+    const netAgrees = message.elements.netMinor === netMinor(claimed).toString()
+    const rule = findRule(rules, { on: 'totals', amountMinor: claimed.salesMinor, earlier: 0 })
+    log.info('totals', {
+      batch,
+      processing: message.elements.processing ?? '',
+      agrees,
+      lines: lines.join('; '),
+    })
+    const elements = echo(message, ECHOED.totals)
+    const delivery = rule?.delivery ?? 'normal'
     if (agrees && netAgrees)
-      return { fields: { ...fields, 39: '00', 66: SETTLEMENT_CODES.inBalance }, delivery: 'normal' }
+      return { elements: { ...elements, responseCode: '00', settlement: 'inBalance' }, delivery }
     return {
-      fields: {
-        ...fields,
-        39: '95',
-        66: SETTLEMENT_CODES.outOfBalance,
-        76: String(own.sales),
-        77: String(own.voids),
-        88: own.salesMinor,
-        89: own.voidsMinor,
-        97: netSettlement(BigInt(own.salesMinor) - BigInt(own.voidsMinor)),
+      elements: {
+        ...elements,
+        responseCode: '95',
+        settlement: 'outOfBalance',
+        ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name, String(value)])),
+        netMinor: netMinor(own).toString(),
       },
-      delivery: 'normal',
+      delivery,
     }
   }
+}
 
-  return totals
+/**
+ * Answers 0320 and its repeat: what the ledger does not have is booked, what it has with another amount is put right by
+ * refusing (12) what was taken back here.
+ */
+export function createUploadAnswer({ ledger, clock, log }: AcquirerOptions): (message: HostMessage) => Reply {
+  return (message) => {
+    const original = originalOf(message)
+    const { originalType, processing, authorisationCode } = message.elements
+    const entry = ledger.find(original)
+    let responseCode = '00'
+    if (entry === undefined) {
+      const booking = bookingOf(message, kindOf(originalType, processing, false), clock.nowMs())
+      ledger.book({
+        ...booking,
+        stan: original.stan,
+        transmitted: original.transmitted ?? '',
+        local: original.local ?? '',
+        approvedMinor: booking.amountMinor,
+        state: 'approved',
+        via: 'upload',
+        authorisationCode: authorisationCode ?? approvalCode(clock),
+      })
+    } else if (entry.state !== 'approved' || entry.approvedMinor !== need(message, 'amountMinor'))
+      responseCode = '12'
+    log.info('upload', { stan: original.stan, number: need(message, 'number'), responseCode })
+    return { elements: { ...echo(message, ECHOED.upload), responseCode }, delivery: 'normal' }
+  }
 }

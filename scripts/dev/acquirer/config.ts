@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { PosternError } from '../../../hal/base/errors.js'
 import { checker } from '../../../runtime/api/contract.js'
+import { DIALECT_NAMES } from '../../../runtime/secure/payments/iso8583/dialects/host-dialects.js'
 
 const closed = { additionalProperties: false } as const
 const Address = Type.Object(
@@ -14,7 +15,7 @@ const Address = Type.Object(
 const RuleSchema = Type.Object(
   {
     name: Type.String(),
-    on: Type.Union([Type.Literal('sale'), Type.Literal('reversal'), Type.Literal('totals')]),
+    on: Type.Enum(['sale', 'reversal', 'totals', 'advice']),
     when: Type.Object(
       {
         amountEnds: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
@@ -37,6 +38,9 @@ const RuleSchema = Type.Object(
         Type.Literal('unreadable'),
       ]),
     ),
+    standIn: Type.Optional(Type.Literal(true)),
+    partial: Type.Optional(Type.Literal(true)),
+    forgotten: Type.Optional(Type.Literal(true)),
     issuerAnswer: Type.Optional(Type.Union([Type.Literal('none'), Type.Literal('wrong')])),
     times: Type.Optional(Type.Integer({ minimum: 1 })),
   },
@@ -56,6 +60,15 @@ export const AcquirerConfig = Type.Object(
     ),
     /** Base derivation key, hex of 16, 24 or 32 bytes. */
     bdk: Type.String({ pattern: '^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{48}|[0-9A-Fa-f]{64})$' }),
+    /** For terminals with TDES keys: hex of 16 bytes. */
+    tdesBdk: Type.Optional(Type.String({ pattern: '^[0-9A-Fa-f]{32}$' })),
+    /** Key block protection key of key exchanges, hex of 16 or 32 bytes; absent: 0800 for a key is refused. */
+    kbpk: Type.Optional(Type.String({ pattern: '^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$' })),
+    /** How it speaks: `postern-dev` unless told. */
+    dialect: Type.Optional(Type.Enum([...DIALECT_NAMES])),
+    framing: Type.Optional(
+      Type.Object({ length: Type.Enum(['binary', 'bcd', 'ascii']), tpdu: Type.Boolean() }, closed),
+    ),
     /** Folder of the issuer's keys (scripts/dev/issuer). */
     issuerKeys: Type.String(),
     /** Folder of the cards' profiles, where it isn't the issuer's own. */

@@ -1,13 +1,12 @@
 // May the card have been read so? DE22, DE55, the reason of a fallback and the service code have to agree (ISO/IEC 7813).
-import { ENTRY_MODES } from '../../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
 
-const STRIPES: readonly string[] = [ENTRY_MODES.stripe, ENTRY_MODES.fallback]
+const STRIPES: readonly string[] = ['stripe', 'fallback']
 
 /** True for a stripe, a chip card's included. */
 export const isStripe = (entryMode: string): boolean => STRIPES.includes(entryMode)
 
 export interface EntryFacts {
-  /** DE22. */
+  /** Of DE22, as the word that it means. */
   readonly entryMode: string
   readonly hasChipData: boolean
   /** Of DF05 in DE48. */
@@ -31,6 +30,6 @@ export function refusedEntry({
   const serviceCode = /D[0-9]{4}([0-9]{3})/.exec(track2)?.[1]
   if (serviceCode === undefined) return '30'
   const chip = serviceCode.startsWith('2') || serviceCode.startsWith('6')
-  const fallback = entryMode === ENTRY_MODES.fallback
+  const fallback = entryMode === 'fallback'
   return chip === fallback && fallback === hasFallbackReason ? undefined : '12'
 }

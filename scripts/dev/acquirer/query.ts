@@ -21,6 +21,10 @@ export const VerdictRequest = Type.Object(
         salesMinor: Type.String({ pattern: '^[0-9]+$' }),
         voids: Type.Integer({ minimum: 0 }),
         voidsMinor: Type.String({ pattern: '^[0-9]+$' }),
+        refunds: Type.Optional(Type.Integer({ minimum: 0 })),
+        refundsMinor: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
+        refundVoids: Type.Optional(Type.Integer({ minimum: 0 })),
+        refundVoidsMinor: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
       },
       { additionalProperties: false },
     ),
@@ -53,7 +57,8 @@ async function answer(ledger: Ledger, request: IncomingMessage): Promise<unknown
     const fault = checker(VerdictRequest)(body)
     if (fault !== undefined) throw new PosternError('REQUEST_INVALID', fault)
     const { terminalId, currency, batch, totals } = body as VerdictRequest
-    return verdict(totals, ledger.totals(terminalId, currency, batch?.padStart(6, '0')))
+    const none = { refunds: 0, refundsMinor: '0', refundVoids: 0, refundVoidsMinor: '0' }
+    return verdict({ ...none, ...totals }, ledger.totals(terminalId, currency, batch?.padStart(6, '0')))
   }
   throw new PosternError('REQUEST_INVALID', 'GET /entries[?terminal=ID] or POST /verdict')
 }

@@ -18,7 +18,8 @@ export type Delivery =
 
 export interface Rule {
   readonly name: string
-  readonly on: 'sale' | 'reversal' | 'totals'
+  /** `sale` is every request: refunds, pre-authorisations and increments too. */
+  readonly on: 'sale' | 'reversal' | 'totals' | 'advice'
   readonly when: {
     /** Last digits of the amount in minor units. */
     readonly amountEnds?: string
@@ -26,11 +27,17 @@ export interface Rule {
     /** First digits of the card number. */
     readonly bin?: string
   }
-  /** Answers this code without asking the issuer, and books nothing. */
+  /** Answers this code without asking the issuer, and books nothing. Of a reversal: refuses it, though it is done. */
   readonly decline?: string
   /** `false`: the request is lost before it is booked. */
   readonly booked?: false
   readonly delivery?: Delivery['kind']
+  /** The issuer cannot be reached: approved in its place. */
+  readonly standIn?: true
+  /** Approves half (10) where the terminal takes a part, else declines (51). */
+  readonly partial?: true
+  /** Approved, and gone from the ledger: totals differ. */
+  readonly forgotten?: true
   /** What tag 91 the card gets: the issuer's, none, or one that is wrong. */
   readonly issuerAnswer?: 'none' | 'wrong'
   /** Only the first so many messages about one payment; later ones are answered normally. */
@@ -90,6 +97,26 @@ export const DEFAULT_RULES: readonly Rule[] = [
   },
   sale('80', 'approved with wrong issuer authentication data', { issuerAnswer: 'wrong' }),
   sale('81', 'approved without issuer authentication data', { issuerAnswer: 'none' }),
+  sale('82', 'the issuer is away, the acquirer stands in for it', { standIn: true }),
+  sale('83', 'approved in part', { partial: true }),
+  sale('84', 'approved, and forgotten by the ledger', { forgotten: true }),
+  {
+    name: 'first advice not answered',
+    on: 'advice',
+    when: { amountEnds: '9985' },
+    delivery: 'silent',
+    times: 1,
+  },
+  { name: 'advice refused', on: 'advice', when: { amountEnds: '9986' }, decline: '05' },
+  {
+    name: 'advice: try later, three times',
+    on: 'advice',
+    when: { amountEnds: '9987' },
+    decline: '96',
+    times: 3,
+  },
+  sale('88', 'booked, never answered, and its reversal is refused', { delivery: 'silent' }),
+  { name: 'reversal refused', on: 'reversal', when: { amountEnds: '9988' }, decline: '12' },
 ]
 
 export interface RuleSubject {

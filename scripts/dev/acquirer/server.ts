@@ -2,7 +2,12 @@
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { PosternError } from '../../../hal/base/errors.js'
 import type { Log } from '../../../hal/base/log.js'
-import { Deframer, type Frame, frame } from '../../../runtime/secure/payments/iso8583/framing.js'
+import {
+  Deframer,
+  type Frame,
+  type Framing,
+  frame,
+} from '../../../runtime/secure/payments/iso8583/framing.js'
 import type { AcquirerHost, Answer } from './acquirer-host.js'
 
 /** Terminals at once; a line that says nothing for so long is closed. */
@@ -19,12 +24,13 @@ export interface ServerOptions {
   readonly tls: Pick<TlsOptions, 'key' | 'cert' | 'ca'>
   readonly host: AcquirerHost
   readonly lateMs: number
+  readonly framing: Framing
   readonly log: Log
 }
 
 /** Opens the line. @throws PosternError `LISTEN_FAILED` */
 export function startAcquirerServer(options: ServerOptions): Promise<AcquirerServer> {
-  const { host, log, lateMs } = options
+  const { host, log, lateMs, framing } = options
   const lines = new Set<TLSSocket>()
   const timers = new Set<NodeJS.Timeout>()
 
@@ -34,7 +40,7 @@ export function startAcquirerServer(options: ServerOptions): Promise<AcquirerSer
 
   function deliver(line: TLSSocket, request: Frame, answer: Answer): void {
     const { source, destination } = request.tpdu
-    const bytes = frame({ destination: source, source: destination }, answer.bytes)
+    const bytes = frame({ destination: source, source: destination }, answer.bytes, framing)
     switch (answer.delivery) {
       case 'normal':
       case 'badMac':
@@ -63,7 +69,7 @@ export function startAcquirerServer(options: ServerOptions): Promise<AcquirerSer
   }
 
   async function serve(line: TLSSocket): Promise<void> {
-    const reader = new Deframer()
+    const reader = new Deframer(undefined, framing)
     for await (const chunk of line) {
       for (const request of reader.push(chunk as Uint8Array)) {
         const answer = await host.handle(request.message)

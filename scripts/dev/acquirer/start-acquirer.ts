@@ -1,14 +1,16 @@
 // Puts the development acquirer together from its configuration: issuer, ledger, host, line and query.
 import { readFileSync } from 'node:fs'
 import { fromHex } from '../../../hal/base/bytes.js'
-import { systemClock } from '../../../hal/base/clock.js'
+import { systemClock, systemRandom } from '../../../hal/base/clock.js'
 import type { Log } from '../../../hal/base/log.js'
+import { hostDialect } from '../../../runtime/secure/payments/iso8583/dialects/host-dialects.js'
+import { DEFAULT_FRAMING } from '../../../runtime/secure/payments/iso8583/framing.js'
 import { loadProfiles } from '../issuer/card-profile.js'
 import { fileBooks } from '../issuer/issuer-books.js'
 import { createIssuerHost } from '../issuer/issuer-host.js'
 import { createAcquirerHost } from './acquirer-host.js'
 import type { AcquirerConfig } from './config.js'
-import { createHostKeys } from './host-keys.js'
+import { createHostKeys, createKeyBlocks } from './host-keys.js'
 import { openLedger } from './ledger.js'
 import { startQueryServer } from './query.js'
 import { DEFAULT_RULES } from './rules.js'
@@ -16,6 +18,9 @@ import { startAcquirerServer } from './server.js'
 
 /** A late answer comes after the 45 s that terminals usually wait. */
 const DEFAULT_LATE_MS = 60_000
+
+/** PIN blocks are as long as the keys of the terminals have them: a host with TDES keys takes format 0. */
+const keyScheme = ({ tdesBdk }: AcquirerConfig) => (tdesBdk === undefined ? 'aes' : 'tdes')
 
 export interface RunningAcquirer {
   readonly port: number
@@ -28,8 +33,15 @@ export interface RunningAcquirer {
 export async function startAcquirer(config: AcquirerConfig, log: Log): Promise<RunningAcquirer> {
   const ledger = openLedger(config.ledger)
   try {
-    const host = createAcquirerHost({
-      keys: createHostKeys(fromHex(config.bdk)),
+    const bdk = fromHex(config.bdk)
+    const options = {
+      keys: createHostKeys({
+        aes: bdk,
+        ...(config.tdesBdk === undefined ? {} : { tdes: fromHex(config.tdesBdk) }),
+      }),
+      ...(config.kbpk === undefined
+        ? {}
+        : { newKeyBlock: createKeyBlocks(bdk, fromHex(config.kbpk), systemRandom) }),
       issuer: createIssuerHost({
         keysDir: config.issuerKeys,
         books: fileBooks(config.issuerBooks),
@@ -40,7 +52,11 @@ export async function startAcquirer(config: AcquirerConfig, log: Log): Promise<R
       terminals: config.terminals,
       clock: systemClock,
       log,
-    })
+    }
+    const host = createAcquirerHost(
+      options,
+      hostDialect(config.dialect ?? 'postern-dev', {}, keyScheme(config)),
+    )
     const { key, cert, clientCa } = config.tls
     const server = await startAcquirerServer({
       listen: config.listen,
@@ -51,6 +67,7 @@ export async function startAcquirer(config: AcquirerConfig, log: Log): Promise<R
       },
       host,
       lateMs: config.lateMs ?? DEFAULT_LATE_MS,
+      framing: config.framing ?? DEFAULT_FRAMING,
       log,
     })
     const query = config.query === undefined ? undefined : await startQueryServer(ledger, config.query)

@@ -1,5 +1,5 @@
 // Do the terminal's totals and the ledger agree to the cent? The sentence that ends every scenario.
-import type { LedgerTotals } from './ledger.js'
+import { type LedgerTotals, netMinor } from './ledger.js'
 
 export interface Verdict {
   readonly agrees: boolean
@@ -14,6 +14,10 @@ const ROWS = [
   ['salesMinor', 'sum of sales'],
   ['voids', 'number of voids'],
   ['voidsMinor', 'sum of voids'],
+  ['refunds', 'number of refunds'],
+  ['refundsMinor', 'sum of refunds'],
+  ['refundVoids', 'number of voided refunds'],
+  ['refundVoidsMinor', 'sum of voided refunds'],
 ] as const
 
 /** Compares field by field; amounts in minor units of one currency. */
@@ -22,12 +26,12 @@ export function verdict(terminal: LedgerTotals, ledger: LedgerTotals): Verdict {
     ([field, name]) => `${name}: terminal ${terminal[field]}, ledger ${ledger[field]}`,
   )
   const agrees = lines.length === 0
-  const net = BigInt(ledger.salesMinor) - BigInt(ledger.voidsMinor)
+  const refunds = ledger.refunds === 0 ? '' : `, ${ledger.refunds} refunds of ${ledger.refundsMinor}`
   return {
     agrees,
     lines: agrees
       ? [
-          `ledger and terminal agree: ${ledger.sales} sales of ${ledger.salesMinor}, ${ledger.voids} voids of ${ledger.voidsMinor}, net ${net} (minor units)`,
+          `ledger and terminal agree: ${ledger.sales} sales of ${ledger.salesMinor}, ${ledger.voids} voids of ${ledger.voidsMinor}${refunds}, net ${netMinor(ledger)} (minor units)`,
         ]
       : ['ledger and terminal DIFFER', ...lines],
     terminal,

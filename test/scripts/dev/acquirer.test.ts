@@ -18,18 +18,13 @@ import {
 } from '../../../runtime/secure/keys/dukpt-terminal-keys.js'
 import type { KeyStore } from '../../../runtime/secure/keys/key-store.js'
 import { type Message, unpack } from '../../../runtime/secure/payments/iso8583/codec.js'
-import {
-  netSettlement,
-  originalDataElements,
-  POSTERN_DEV,
-  REVERSAL_REASONS,
-} from '../../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
+import { POSTERN_DEV } from '../../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
+import { Deframer, frame } from '../../../runtime/secure/payments/iso8583/framing.js'
+import { packWithMac, splitMac } from '../../../runtime/secure/payments/iso8583/mac.js'
 import {
   encodeCardData,
   encodeSecurityControl,
-} from '../../../runtime/secure/payments/iso8583/dialects/postern-dev-security.js'
-import { Deframer, frame } from '../../../runtime/secure/payments/iso8583/framing.js'
-import { packWithMac, splitMac } from '../../../runtime/secure/payments/iso8583/mac.js'
+} from '../../../runtime/secure/payments/iso8583/security-fields.js'
 import { readAcquirerConfig } from '../../../scripts/dev/acquirer/config.js'
 import { type Entry, openLedger } from '../../../scripts/dev/acquirer/ledger.js'
 import { type RunningAcquirer, startAcquirer } from '../../../scripts/dev/acquirer/start-acquirer.js'
@@ -164,7 +159,7 @@ async function ask(mti: string, fields: Fields, options: { line?: Line; pinKsn?:
   send(line, request.bytes)
   const answer = await line.next()
   if (typeof answer === 'string') return { line, outcome: answer, request }
-  const { covered, mac } = splitMac(answer)
+  const { covered, mac } = splitMac(POSTERN_DEV, answer)
   const macOk = await keys.verifyResponse(request.macKsn, covered, mac)
   return { line, outcome: 'answered' as const, answer: unpack(POSTERN_DEV, answer), macOk, request }
 }
@@ -218,11 +213,7 @@ function reversalOf(original: Sale, reason: string): Fields {
     ...kept,
     11: String(stan).padStart(6, '0'),
     39: reason,
-    90: originalDataElements({
-      mti: '0200',
-      stan: String(original.fields[11]),
-      transmitted: String(original.fields[7]),
-    }),
+    90: `0200${original.fields[11]}${original.fields[7]}`.padEnd(42, '0'),
   }
 }
 
@@ -334,7 +325,7 @@ t.test('declines by amount and by card, every usual code, without asking the iss
 t.test('a reversal takes an approved sale back, once; its repeats get the same answer', async (t) => {
   const one = await sale('credit-pin', 2000n, '1234')
   await ask('0200', one.fields, one)
-  const fields = reversalOf(one, REVERSAL_REASONS.responseTooLate)
+  const fields = reversalOf(one, '68')
   for (const mti of ['0400', '0401', '0401']) {
     const { answer, macOk } = await ask(mti, fields)
     t.equal(answer?.mti, '0410')
@@ -342,7 +333,7 @@ t.test('a reversal takes an approved sale back, once; its repeats get the same a
     t.equal(clear(answer, 39), '00')
     t.equal(clear(answer, 90), fields[90])
   }
-  t.match(await entryOf(one), { state: 'reversed', reason: '68' })
+  t.match(await entryOf(one), { state: 'reversed', reason: 'tooLate' })
   const declined = await sale('credit-pin', 19951n, '1234')
   await ask('0200', declined.fields, declined)
   t.equal(
@@ -395,7 +386,7 @@ t.test('the ways an answer goes wrong', async (t) => {
   const first = await twice.line.next()
   t.same(await twice.line.next(), first)
   const wrong = (await badMac.line.next()) as Uint8Array
-  const { covered, mac } = splitMac(wrong)
+  const { covered, mac } = splitMac(POSTERN_DEV, wrong)
   t.equal(await keys.verifyResponse(badMac.request.macKsn, covered, mac), false)
   const noMessage = (await unreadable.line.next()) as Uint8Array
   t.throws(() => unpack(POSTERN_DEV, noMessage), { code: 'ISO8583_INVALID' })
@@ -432,9 +423,10 @@ t.test(
       const { answer } = await ask('0200', batch(one.fields), one)
       t.equal(clear(answer, 39), '00')
     }
-    await ask('0400', batch(reversalOf(voided, REVERSAL_REASONS.voidedByOperator)))
-    await ask('0400', batch(reversalOf(reversed, REVERSAL_REASONS.responseTooLate)))
+    await ask('0400', batch(reversalOf(voided, '17')))
+    await ask('0400', batch(reversalOf(reversed, '68')))
     const totals = (sales: number, minor: bigint): Fields => ({
+      3: '920000',
       7: '1122054501',
       11: '000999',
       12: '064501',
@@ -448,7 +440,11 @@ t.test(
       77: '1',
       88: minor.toString(),
       89: '500',
-      97: netSettlement(minor - 500n),
+      97: `D${(minor - 500n).toString().padStart(16, '0')}`,
+      74: '0',
+      75: '0',
+      86: '0',
+      87: '0',
     })
     const right = await ask('0500', totals(2, 1500n))
     t.equal(clear(right.answer, 39), '00')

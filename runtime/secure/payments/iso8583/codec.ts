@@ -31,6 +31,8 @@ export interface Layout {
   readonly name: string
   readonly must: readonly number[]
   readonly may: readonly number[]
+  /** True where it ends with a MAC: DE64, or DE128 where a field above 64 is sent. Neither is in `must` or `may` then. */
+  readonly mac?: true
 }
 
 /** A dialect as it is written down: rows by field number. A row of `undefined` in a patch takes the field out. */
@@ -93,6 +95,12 @@ const BITMAP_FIELDS: Readonly<Record<BitmapEncoding, Field>> = {
   'hex-ebcdic': bitmapField('hex-ebcdic'),
 }
 
+/** The field that holds the MAC: DE128 once any field above 64 is sent (ISO 8583:1987, 4.3.64 and 128). */
+export function macField(fields: Iterable<string>): '64' | '128' {
+  for (const key of fields) if (Number(key) > 64) return '128'
+  return '64'
+}
+
 /** Holds a message against the layout of its type. */
 function checkLayout(dialect: Dialect, message: Message): void {
   if (dialect.layouts === undefined) return
@@ -102,7 +110,10 @@ function checkLayout(dialect: Dialect, message: Message): void {
     if (!message.fields.has(String(number)))
       throw fieldError(String(number), `is missing in a ${message.mti}`)
   }
+  const mac = layout.mac === true ? macField(message.fields.keys()) : undefined
+  if (mac !== undefined && !message.fields.has(mac)) throw fieldError(mac, `is missing in a ${message.mti}`)
   for (const key of message.fields.keys()) {
+    if (key === mac) continue
     const number = Number(key)
     if (!layout.must.includes(number) && !layout.may.includes(number))
       throw fieldError(key, `has no place in a ${message.mti}`)

@@ -1,17 +1,20 @@
 // The message authentication code in DE64 or DE128: what it covers, and where it goes (ISO 8583:1987, 4.3.64 and 128).
 import { PosternError } from '../../../../hal/base/errors.js'
-import { type Dialect, type Message, pack } from './codec.js'
+import { type Dialect, type Message, macField, pack } from './codec.js'
+import { packField, unpackField } from './field.js'
+import { fieldError, Writer } from './wire.js'
 
 export const MAC_BYTES = 8
 
-/** The field that holds the MAC: DE128 once any field above 64 is sent. */
-export function macField(fields: Iterable<string>): '64' | '128' {
-  for (const key of fields) if (Number(key) > 64) return '128'
-  return '64'
+/** The wire of a MAC is always the message's end: 8 bytes, or 16 digits in dialects without binary. */
+function macOf(dialect: Dialect) {
+  const field = dialect.fields[64]
+  if (field === undefined) throw fieldError('64', `${dialect.name} has no MAC`)
+  return { field, wireBytes: field.encoding === 'binary' ? MAC_BYTES : MAC_BYTES * 2 }
 }
 
 /**
- * Packs a message with its MAC, the last 8 bytes; `makeMac` gets every byte before them.
+ * Packs a message with its MAC, the last field; `makeMac` gets every byte before it.
  * @throws PosternError `ISO8583_INVALID`
  */
 export async function packWithMac(
@@ -19,18 +22,27 @@ export async function packWithMac(
   message: Message,
   makeMac: (covered: Uint8Array) => Promise<Uint8Array>,
 ): Promise<Uint8Array> {
+  const { field, wireBytes } = macOf(dialect)
   const fields = new Map(message.fields)
   fields.set(macField(fields.keys()), new Uint8Array(MAC_BYTES))
   const bytes = pack(dialect, { mti: message.mti, fields })
-  const mac = await makeMac(bytes.subarray(0, bytes.length - MAC_BYTES))
+  const at = bytes.length - wireBytes
+  const mac = await makeMac(bytes.subarray(0, at))
   if (mac.length !== MAC_BYTES)
     throw new PosternError('ISO8583_INVALID', 'a MAC is 8 bytes here', { path: '64' })
-  bytes.set(mac, bytes.length - MAC_BYTES)
+  const writer = new Writer(wireBytes)
+  packField(writer, field, mac, '64')
+  bytes.set(writer.finish(), at)
   return bytes
 }
 
-/** Parts a packed message of a dialect whose MAC is binary into what is covered and its MAC. Checks nothing else. */
-export function splitMac(bytes: Uint8Array): { covered: Uint8Array; mac: Uint8Array } {
-  const at = Math.max(0, bytes.length - MAC_BYTES)
-  return { covered: bytes.slice(0, at), mac: bytes.slice(at) }
+/**
+ * Parts a packed message into what its MAC covers and the MAC. Checks nothing else.
+ * @throws PosternError `ISO8583_INVALID` where the last bytes cannot be a MAC
+ */
+export function splitMac(dialect: Dialect, bytes: Uint8Array): { covered: Uint8Array; mac: Uint8Array } {
+  const { field, wireBytes } = macOf(dialect)
+  const at = Math.max(0, bytes.length - wireBytes)
+  const mac = unpackField({ bytes, at }, field, '64') as Uint8Array
+  return { covered: bytes.slice(0, at), mac: mac.slice() }
 }

@@ -42,7 +42,7 @@ t.test('a payment with PIN from the first prompt to the card taken out', { timeo
   t.match(facts, { label: 'POSTERN CREDIT', cvm: 'pin', cryptogramType: 'ARQC', entryMode: 'chip' })
   t.same([...new Set(terminal.languages)], loadProfiles().find((card) => card.id === 'credit-pin')!.languages)
 
-  const host = createHostKeys(BDK)
+  const host = createHostKeys({ aes: BDK })
   const track2 = host.decryptCardData(cardData)
   const pan = toHex(track2).split('D')[0]!
   t.equal(`${pan.slice(0, 6)}${'*'.repeat(pan.length - 10)}${pan.slice(-4)}`, facts.maskedPan)

@@ -21,12 +21,14 @@ import {
 } from '../../../../runtime/secure/payments/acquirer-document.js'
 import type { Acquirer } from '../../../../runtime/secure/payments/acquirer-port.js'
 import { createAcquirers } from '../../../../runtime/secure/payments/acquirers.js'
+import { hostDialect } from '../../../../runtime/secure/payments/iso8583/dialects/host-dialects.js'
+import { DEFAULT_FRAMING } from '../../../../runtime/secure/payments/iso8583/framing.js'
 import { openJournal } from '../../../../runtime/secure/payments/journal.js'
 import { recordStray } from '../../../../runtime/secure/payments/late-answers.js'
 import { createPaymentService } from '../../../../runtime/secure/payments/payment-service.js'
 import { createBridgePipes } from '../../../../runtime/secure/payments/roads/bridge-pipe.js'
 import { clientIdentity } from '../../../../runtime/secure/payments/roads/client-identity.js'
-import { createTlsRoad } from '../../../../runtime/secure/payments/roads/tls-road.js'
+import { tlsLine } from '../../../../runtime/secure/payments/tls-line.js'
 import { loadTexts } from '../../../../runtime/secure/texts.js'
 import { createAcquirerHost } from '../../../../scripts/dev/acquirer/acquirer-host.js'
 import { createHostKeys } from '../../../../scripts/dev/acquirer/host-keys.js'
@@ -63,27 +65,31 @@ const listening = await startAcquirerServer({
   listen: { host: '127.0.0.1', port: 0 },
   tls: { key: pem(server.key), cert: pem(server.cert), ca: pem(authority.ca) },
   lateMs: 700,
+  framing: DEFAULT_FRAMING,
   log: silentLog,
-  host: createAcquirerHost({
-    keys: createHostKeys(fromHex(BDK)),
-    issuer: {
-      authorise: ({ pan, pin }) => ({
-        responseCode: pan === PAN && Buffer.from(pin ?? []).toString() === '123456789012' ? '00' : '05',
-        issuerAuthenticationData: fromHex('11223344556677880012'),
-        scripts: [fromHex('72109F180400000001860784240000021122')],
-        cryptogramOk: true,
-        pinOk: pin === undefined ? undefined : true,
-      }),
+  host: createAcquirerHost(
+    {
+      keys: createHostKeys({ aes: fromHex(BDK) }),
+      issuer: {
+        authorise: ({ pan, pin }) => ({
+          responseCode: pan === PAN && Buffer.from(pin ?? []).toString() === '123456789012' ? '00' : '05',
+          issuerAuthenticationData: fromHex('11223344556677880012'),
+          scripts: [fromHex('72109F180400000001860784240000021122')],
+          cryptogramOk: true,
+          pinOk: pin === undefined ? undefined : true,
+        }),
+      },
+      ledger,
+      rules: DEFAULT_RULES,
+      terminals: Array.from({ length: 20 }, (_, n) => ({
+        terminalId: `TERM00${String(n).padStart(2, '0')}`,
+        merchantId: 'MERCHANT1',
+      })),
+      clock: systemClock,
+      log: silentLog,
     },
-    ledger,
-    rules: DEFAULT_RULES,
-    terminals: Array.from({ length: 20 }, (_, n) => ({
-      terminalId: `TERM00${String(n).padStart(2, '0')}`,
-      merchantId: 'MERCHANT1',
-    })),
-    clock: systemClock,
-    log: silentLog,
-  }),
+    hostDialect('postern-dev'),
+  ),
 })
 t.teardown(async () => {
   await listening.close()
@@ -180,12 +186,11 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
       strays.push(stray)
       recordStray(journal, silentLog, stray)
     },
-    road: createTlsRoad({
-      carrier: (signal): Promise<Duplex> => bridgePipes.open(own.host, own.port, signal),
-      serverName: own.tls.serverName,
-      ca: own.tls.ca,
-      ...clientIdentity(own, dir),
-      connectMs: 30_000,
+    line: tlsLine({
+      entry: own,
+      dataDir: dir,
+      carrier: (host, port, signal): Promise<Duplex> => bridgePipes.open(host, port, signal),
+      clock: systemClock,
     }),
   })
   const answers: unknown[] = []
@@ -270,7 +275,7 @@ t.test('approved, declined, voided, compared: ledger and terminal agree', async 
   t.match(await service.voidPayment({ key: 'void-001', original: 'key-0003', reason: 'x' }, OWNER), {
     outcome: 'voided',
   })
-  t.match(lines('800'), [{ state: 'reversed', reason: '17' }])
+  t.match(lines('800'), [{ state: 'reversed', reason: 'void' }])
   const closed = await service.closeRound()
   t.match(closed, { agreement: 'agrees', totals: { tenders: [{ sales: 2, salesMinor: '2050', voids: 1 }] } })
 

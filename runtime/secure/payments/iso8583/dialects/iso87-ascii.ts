@@ -3,7 +3,7 @@ import { type DialectTable, defineDialect } from '../codec.js'
 import type { Field } from '../field.js'
 import { row, type Style } from '../notation.js'
 
-const ASCII: Style = { digits: 'ascii', text: 'ascii', bytes: 'hex', prefix: 'ascii' }
+export const ASCII: Style = { digits: 'ascii', text: 'ascii', bytes: 'hex', prefix: 'ascii' }
 
 const f = (notation: string, name: string, shown?: Field['shown']): Field => row(ASCII, notation, name, shown)
 

@@ -1,16 +1,17 @@
-// DE48 and DE53 of the development dialect: encrypted card data, and which DUKPT keys were used. BER-TLV, private tags.
-import { concat } from '../../../../../hal/base/bytes.js'
-import { PosternError } from '../../../../../hal/base/errors.js'
-import { encodeTlv, findTlv, parseTlv, type Tlv } from '../../../../../hal/base/tlv.js'
-import type { ChipFailure } from '../../../card-transaction.js'
-import type { CardData } from '../../acquirer-port.js'
+// DE48 and DE53 of the terminal's dialects: encrypted card data, and which DUKPT keys were used. BER-TLV, private tags.
+import { concat } from '../../../../hal/base/bytes.js'
+import { PosternError } from '../../../../hal/base/errors.js'
+import { encodeTlv, findTlv, parseTlv, type Tlv } from '../../../../hal/base/tlv.js'
+import type { ChipFailure } from '../../card-transaction.js'
+import type { CardData } from '../acquirer-port.js'
 
 const CARD_KSN = 0xdf01
 const CARD_CIPHERTEXT = 0xdf02
 const PIN_KSN = 0xdf03
 const MAC_KSN = 0xdf04
 const FALLBACK = 0xdf05
-const KSN_BYTES = 12
+/** Of AES DUKPT (X9.24-3) and of TDES DUKPT (X9.24-1). */
+const KSN_BYTES: readonly number[] = [12, 10]
 
 /** DF05: why the stripe was read of a card with a chip (DE22 80), one byte. */
 const FALLBACK_CODES: Readonly<Record<ChipFailure, number>> = { chipMute: 1, chipError: 2, noApplication: 3 }
@@ -25,8 +26,10 @@ function read(path: string, bytes: Uint8Array): Tlv[] {
 
 function ksn(path: string, list: readonly Tlv[], tag: number): Uint8Array | undefined {
   const value = findTlv(list, tag)?.value
-  if (value !== undefined && value.length !== KSN_BYTES) {
-    throw new PosternError('ISO8583_INVALID', `field ${path}: a key serial number is 12 bytes`, { path })
+  if (value !== undefined && !KSN_BYTES.includes(value.length)) {
+    throw new PosternError('ISO8583_INVALID', `field ${path}: a key serial number is 12 or 10 bytes`, {
+      path,
+    })
   }
   return value?.slice()
 }
