@@ -3,9 +3,12 @@ import { type Static, Type } from 'typebox'
 import { Nothing } from './contract.js'
 import {
   CollectRequest,
+  HoldRequest,
   Operator,
   PaymentKey,
   PaymentView,
+  PreauthoriseRequest,
+  RefundRequest,
   RoundClose,
   RoundTotals,
   StuckPayments,
@@ -69,6 +72,12 @@ export const HostMethods = {
   },
   /** Takes an approved payment back before the round is closed. Asks for a supervisor's code on a secure screen. */
   'payments.void': { params: VoidRequest, result: PaymentView },
+  /** Gives money back; asks for a supervisor's code on a secure screen. */
+  'payments.refund': { params: RefundRequest, result: PaymentView },
+  /** Reserves an amount; `increment` reserves more, `complete` takes at most that, `void` releases it. */
+  'payments.preauthorise': { params: PreauthoriseRequest, result: PaymentView },
+  'payments.increment': { params: HoldRequest, result: PaymentView },
+  'payments.complete': { params: HoldRequest, result: PaymentView },
   /** What is owed to an acquirer, or refused by it. */
   'payments.stuck': { params: Nothing, result: StuckPayments },
   /** Shows it on secure screens, where a supervisor may end it with a reason; resolves when they are left. */

@@ -18,6 +18,14 @@ export const CollectRequest = Type.Object(
     /** What is paid for, such as the waybill: shown, printed, matched in the cloud. One live payment per reference. */
     reference: Type.String({ minLength: 1, maxLength: 40 }),
     description: Type.Optional(Type.String({ maxLength: 60 })),
+    /** What the whole order comes to, where it is paid in parts; without it one payment is all of it. */
+    due: Type.Optional(MoneyJson),
+    /** The bank may approve less; the person is asked, and the view says what remains. */
+    partial: Type.Optional(Type.Boolean()),
+    /** Ask the customer for a tip first, on top of `amount`. */
+    tip: Type.Optional(Type.Boolean()),
+    /** Paid out in cash, on top of `amount`. */
+    cashback: Type.Optional(MoneyJson),
   },
   closed,
 )
@@ -33,6 +41,39 @@ export const VoidRequest = Type.Object(
 )
 export type VoidRequest = Static<typeof VoidRequest>
 
+/** Gives money back: of an earlier payment at most what is left of it, without one under a cap. Needs a supervisor. */
+export const RefundRequest = Type.Object(
+  {
+    key: PaymentKey,
+    amount: MoneyJson,
+    reference: Type.String({ minLength: 1, maxLength: 40 }),
+    /** The key of the payment that is given back; without it the card is asked for. */
+    original: Type.Optional(PaymentKey),
+    reason: Type.String({ maxLength: 60 }),
+  },
+  closed,
+)
+export type RefundRequest = Static<typeof RefundRequest>
+
+/** Reserves an amount on the card; void releases it. */
+export const PreauthoriseRequest = Type.Object(
+  {
+    key: PaymentKey,
+    amount: MoneyJson,
+    reference: Type.String({ minLength: 1, maxLength: 40 }),
+    description: Type.Optional(Type.String({ maxLength: 60 })),
+  },
+  closed,
+)
+export type PreauthoriseRequest = Static<typeof PreauthoriseRequest>
+
+/** Reserves more, or takes at most what is reserved: about a pre-authorisation, without its card. */
+export const HoldRequest = Type.Object({ key: PaymentKey, original: PaymentKey, amount: MoneyJson }, closed)
+export type HoldRequest = Static<typeof HoldRequest>
+
+/** What a payment is. */
+export const PAYMENT_TYPES = ['sale', 'refund', 'preauth', 'increment', 'completion'] as const
+
 /** Every fact a receipt needs (scheme rules and PSD2 lists put together); PAN as its last four digits only. */
 export const ReceiptFacts = Type.Object(
   {
@@ -45,9 +86,12 @@ export const ReceiptFacts = Type.Object(
       },
       closed,
     ),
-    type: Type.Union([Type.Literal('sale'), Type.Literal('void')]),
+    type: Type.Enum([...PAYMENT_TYPES, 'void']),
     outcome: Type.Union([Type.Literal('approved'), Type.Literal('declined'), Type.Literal('reversed')]),
     amount: MoneyJson,
+    /** Of the amount. */
+    tip: Type.Optional(MoneyJson),
+    cashback: Type.Optional(MoneyJson),
     /** Local time with offset, ISO 8601. */
     at: Type.String(),
     reference: Type.String(),
@@ -115,6 +159,13 @@ export const PaymentView = Type.Object(
     code: Type.Optional(Type.String()),
     message: Type.String(),
     tender: Type.Literal('card'),
+    /** Absent: a sale. */
+    type: Type.Optional(Type.Enum(PAYMENT_TYPES)),
+    /** Of `amount`. */
+    tip: Type.Optional(MoneyJson),
+    cashback: Type.Optional(MoneyJson),
+    /** The bank approved so much less than was asked for: still due. */
+    remaining: Type.Optional(MoneyJson),
     receipt: Type.Optional(ReceiptFacts),
   },
   closed,
@@ -136,6 +187,9 @@ export const RoundTotals = Type.Object(
           salesMinor: Type.String(),
           voids: Type.Integer(),
           voidsMinor: Type.String(),
+          /** Given back; absent where there are none. */
+          refunds: Type.Optional(Type.Integer()),
+          refundsMinor: Type.Optional(Type.String()),
         },
         closed,
       ),

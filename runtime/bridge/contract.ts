@@ -3,10 +3,13 @@ import { type Static, Type } from 'typebox'
 import { Nothing } from '../api/contract.js'
 import {
   CollectRequest,
+  HoldRequest,
   Operator,
   PaymentKey,
   PaymentView,
+  PreauthoriseRequest,
   ReceiptFacts,
+  RefundRequest,
   RoundClose,
   RoundTotals,
   StuckPayments,
@@ -136,6 +139,24 @@ export const SecureMethods = {
     ),
   },
   'payments.acknowledge': { params: Type.Object({ sequence: Type.Integer() }, closed), result: Nothing },
+  /** Gives money back; asks for a supervisor's code on a secure screen. */
+  'payments.refund': {
+    params: Type.Object({ owner: Owner, request: RefundRequest }, closed),
+    result: PaymentView,
+  },
+  /** Reserves an amount; `increment` reserves more, `complete` takes at most that, `void` releases it. */
+  'payments.preauthorise': {
+    params: Type.Object({ owner: Owner, request: PreauthoriseRequest }, closed),
+    result: PaymentView,
+  },
+  'payments.increment': {
+    params: Type.Object({ owner: Owner, request: HoldRequest }, closed),
+    result: PaymentView,
+  },
+  'payments.complete': {
+    params: Type.Object({ owner: Owner, request: HoldRequest }, closed),
+    result: PaymentView,
+  },
   /** What is owed to an acquirer, or refused by it. */
   'payments.stuck': { params: Nothing, result: StuckPayments },
   /** Shows it on secure screens, where a supervisor may end it with a reason; resolves when they are left. */

@@ -137,6 +137,14 @@ export function createHostService(
       once(() => secure['payments.cancel']({ owner: owner(), key }, signal)),
     'payments.void': (request, signal) =>
       pay(request.key, signal, () => secure['payments.void']({ owner: owner(), request }, signal)),
+    'payments.refund': (request, signal) =>
+      pay(request.key, signal, () => secure['payments.refund']({ owner: owner(), request }, signal)),
+    'payments.preauthorise': (request, signal) =>
+      pay(request.key, signal, () => secure['payments.preauthorise']({ owner: owner(), request }, signal)),
+    'payments.increment': (request, signal) =>
+      pay(request.key, signal, () => secure['payments.increment']({ owner: owner(), request }, signal)),
+    'payments.complete': (request, signal) =>
+      pay(request.key, signal, () => secure['payments.complete']({ owner: owner(), request }, signal)),
     'payments.stuck': (_params, signal) => again(signal, () => secure['payments.stuck'](null, signal)),
     'payments.review': (_params, signal) => once(() => secure['payments.review'](null, signal)),
     'round.totals': (_params, signal) => again(signal, () => secure['round.totals'](null, signal)),

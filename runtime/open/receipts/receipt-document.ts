@@ -105,6 +105,10 @@ export function receiptDocument(
       text(say(`type.${facts.type}`), { ...centered, bold: true }),
       ...(facts.card === undefined ? [] : cardBlocks(facts.card, say)),
       RULE,
+      ...(facts.tip === undefined ? [] : row(say('tip'), formatMoney(moneyFromJson(facts.tip), true))),
+      ...(facts.cashback === undefined
+        ? []
+        : row(say('cashback'), formatMoney(moneyFromJson(facts.cashback), true))),
       ...row(say('amount'), formatMoney(moneyFromJson(facts.amount), true), true),
       text(say(`outcome.${facts.outcome}`), { ...centered, bold: true, large: true }),
       ...(approved ? [] : [text(`${say('reason')}: ${facts.reason || say('reason.unknown')}`, centered)]),

@@ -8,19 +8,29 @@ import type {
   FinalOutcome,
   StripeAuthorisation,
 } from '../card-transaction.js'
-import type { Acquirer, AuthoriseAnswer } from './acquirer-port.js'
+import type { Acquirer, AuthoriseAnswer, AuthorisedKind } from './acquirer-port.js'
+import { takesPart } from './card-questions.js'
 import type { Lane } from './lane.js'
 import { approveWithoutHost } from './offline-approval.js'
 import type { PaymentDependencies } from './payment-port.js'
+import type { PaymentRecord } from './payment-record.js'
 import { amountOf } from './payment-view.js'
+import { settleReferral } from './referral.js'
 import { originalFacts, type Reversals } from './reversals.js'
 import type { SaleRecord } from './sale-record.js'
 
 type Needs = Pick<
   PaymentDependencies,
-  'journal' | 'acquirers' | 'vault' | 'ask' | 'texts' | 'log' | 'isOnline'
+  'journal' | 'acquirers' | 'vault' | 'ask' | 'texts' | 'log' | 'isOnline' | 'session' | 'merchant' | 'clock'
 >
 type Answered = Extract<AuthoriseAnswer, { kind: 'answered' }>
+
+/** What the host is asked for a payment that has its card. */
+export const authorisedKind = ({ type = 'sale' }: PaymentRecord): AuthorisedKind =>
+  type === 'completion' ? 'sale' : type
+
+/** DE39: call the bank (ISO 8583:1987, 01 and 02). */
+const REFERRALS: readonly string[] = ['01', '02']
 
 /** A signal that never fires: once the card was read, nothing but its own time-outs ends a payment. */
 const unending = () => new AbortController().signal
@@ -56,6 +66,7 @@ export async function authorise(
 ): Promise<void> {
   const { acquirers, log } = deps
   const fallback = fallbackOf(authorisation)
+  const kind = authorisedKind(record.current)
 
   const note = (event: string, error: unknown): string => {
     const code = isPosternError(error) ? error.code : 'FAULT'
@@ -78,8 +89,9 @@ export async function authorise(
       })
       return acquirer.authorise(
         {
-          facts: { ...originalFacts(record.current), kind: 'sale' },
+          facts: { ...originalFacts(record.current), kind },
           card: { de55, cardData: { ...cardData, ...fallback }, pinBlock },
+          partialAllowed: record.current.partialAllowed === true && acquirer.capabilities.partial,
         },
         () => record.advance('sending', {}),
         unending(),
@@ -91,7 +103,7 @@ export async function authorise(
   async function send(): Promise<AuthoriseAnswer> {
     const { aid, bin } = authorisation.facts
     let answer: AuthoriseAnswer = { kind: 'notSent', reason: 'NO_ACQUIRER' }
-    for (const acquirer of acquirers.route({ kind: 'sale', amount: amountOf(record.current), aid, bin })) {
+    for (const acquirer of acquirers.route({ kind, amount: amountOf(record.current), aid, bin })) {
       answer = await sendTo(acquirer)
       if (answer.kind !== 'notSent' || record.current.state === 'SENT') return answer
       log.warn('payment.notSent', {
@@ -130,7 +142,18 @@ export async function authorise(
     endCard(card.hostAnswer({ kind: 'unableToGoOnline', decline: true }, unending()))
 
   async function finishApproved(answer: Answered): Promise<void> {
-    record.advance('hostApproved', { response: responseOf(answer) })
+    const asked = BigInt(record.current.minor)
+    const part = answer.approvedMinor ?? asked
+    const less = part < asked ? { approvedMinor: part.toString() } : {}
+    record.advance('hostApproved', { response: responseOf(answer), ...less })
+    if (part !== asked) {
+      const wanted = part < asked && part > 0n && record.current.partialAllowed === true
+      if (!wanted || !(await takesPart(deps, record.current, part))) {
+        record.takeBack('cardNotFinal', 'partialRefused')
+        await endCardWithoutHost()
+        return
+      }
+    }
     let final: FinalOutcome
     try {
       final = await toCard(answer)
@@ -162,6 +185,13 @@ export async function authorise(
     return approveWithoutHost(deps, record, authorisation, answer.reason, card).finally(() =>
       forget(authorisation),
     )
+  if (answer.kind === 'answered' && !answer.approved && REFERRALS.includes(answer.responseCode)) {
+    const waits = kind === 'sale' && authorisation.facts.entryMode === 'chip'
+    if (waits && record.current.cashbackMinor === undefined) {
+      record.advance('hostReferred', { response: responseOf(answer) })
+      return settleReferral(deps, record, authorisation, card, answer).finally(() => forget(authorisation))
+    }
+  }
   forget(authorisation)
   switch (answer.kind) {
     case 'notSent':

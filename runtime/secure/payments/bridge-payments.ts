@@ -13,6 +13,10 @@ type PaymentMethods = Pick<
   | 'payments.receipt'
   | 'payments.unacknowledged'
   | 'payments.acknowledge'
+  | 'payments.refund'
+  | 'payments.preauthorise'
+  | 'payments.increment'
+  | 'payments.complete'
   | 'payments.stuck'
   | 'payments.review'
   | 'round.totals'
@@ -35,6 +39,10 @@ export function servePayments(service: PaymentService, session: Session): Paymen
       service.acknowledge(sequence)
       return null
     },
+    'payments.refund': ({ owner, request }, signal) => service.refund(request, owner, signal),
+    'payments.preauthorise': ({ owner, request }, signal) => service.preauthorise(request, owner, signal),
+    'payments.increment': ({ owner, request }, signal) => service.increment(request, owner, signal),
+    'payments.complete': ({ owner, request }, signal) => service.complete(request, owner, signal),
     'payments.stuck': () => service.stuck(),
     'payments.review': async (_, signal) => {
       await service.review(signal)

@@ -1,9 +1,11 @@
 // One sale from the first prompt to the card out of the slot, each step durable before what it names is done.
 import { toHex } from '../../../hal/base/bytes.js'
 import { isPosternError } from '../../../hal/base/errors.js'
+import { money } from '../../../hal/base/money.js'
 import type { CardEndReason, CardPrompts, CardTransaction, StartOutcome } from '../card-transaction.js'
-import { authorise, forget } from './authorise.js'
+import { authorise, authorisedKind, forget } from './authorise.js'
 import { cardHistory } from './card-history.js'
+import { isUnwantedDuplicate } from './card-questions.js'
 import type { Lane } from './lane.js'
 import { approveWithoutHost, chooseOffline } from './offline-approval.js'
 import type { PaymentDependencies } from './payment-port.js'
@@ -42,7 +44,17 @@ type Needs = Pick<
   | 'exceptionFile'
   | 'vault'
   | 'ask'
+  | 'session'
+  | 'merchant'
 >
+
+/** What the card is told of a payment: a pre-authorisation is a sale to it. */
+function cardRequestOf({ type, cashbackMinor, currency }: PaymentRecord) {
+  if (type === 'refund') return { type } as const
+  return cashbackMinor === undefined
+    ? ({ type: 'sale' } as const)
+    : ({ type: 'cashback', otherAmount: money(BigInt(cashbackMinor), currency) } as const)
+}
 
 /** A sale under way. */
 export interface Sale {
@@ -104,7 +116,7 @@ export function startSale(
       record.end('needsNetwork', code)
       return false
     }
-    const candidates = deps.acquirers.route({ kind: 'sale', amount: amountOf(created) })
+    const candidates = deps.acquirers.route({ kind: authorisedKind(created), amount: amountOf(created) })
     if (candidates.some((one) => !reversals.owes(one))) return true
     for (const acquirer of candidates) {
       if (await lane.run(() => reversals.clear(acquirer, cancelling.signal))) return true
@@ -121,7 +133,7 @@ export function startSale(
       card = deps.cards(listening(prompts, deps.texts.languages, record), cardHistory(deps, created))
       const outcome = await card.start(
         {
-          type: 'sale',
+          ...cardRequestOf(created),
           amount: amountOf(created),
           sequence,
           at: new Date(createdAtMs),
@@ -144,6 +156,19 @@ export function startSale(
 
   async function takeFromCard(): Promise<void> {
     const outcome = await readCard()
+    if (outcome !== undefined && 'authorisation' in outcome) {
+      const { authorisation } = outcome
+      if (await isUnwantedDuplicate(deps, created, authorisation.cardToken)) {
+        forget(authorisation)
+        record.end('cancelled', 'DUPLICATE', { card: authorisation.facts })
+        if (outcome.kind === 'approvedOffline') return
+        const letGo = card!.hostAnswer(
+          { kind: 'unableToGoOnline', decline: true },
+          new AbortController().signal,
+        )
+        return void (await letGo.catch(cardFault))
+      }
+    }
     switch (outcome?.kind) {
       case undefined:
         return

@@ -3,9 +3,12 @@ import type { Clock } from '../../../hal/base/clock.js'
 import type { Log } from '../../../hal/base/log.js'
 import type {
   CollectRequest,
+  HoldRequest,
   Operator,
   PaymentView,
+  PreauthoriseRequest,
   ReceiptFacts,
+  RefundRequest,
   RoundClose,
   RoundTotals,
   StuckPayments,
@@ -40,7 +43,7 @@ export interface PaymentDependencies {
   /** The prompts of the payment that is about to start; closed when it is over, whatever became of it. */
   readonly prompts: (payment: {
     readonly owner: Owner
-    readonly request: CollectRequest
+    readonly request: Pick<CollectRequest, 'key' | 'amount' | 'reference'>
   }) => CardPrompts & { close(): void }
   readonly session: PaymentSession
   /** A question of the secure world's own to whoever holds the terminal, in the operator's language. */
@@ -82,6 +85,13 @@ export interface PaymentService {
   /** Takes an approved payment of the open round back, after a supervisor's code. */
   voidPayment(request: VoidRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
   receipt(key: string, app?: string): ReceiptFacts | null
+  /** Gives money back, after a supervisor's code. */
+  refund(request: RefundRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
+  preauthorise(request: PreauthoriseRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
+  /** More is reserved under a pre-authorisation, which the host decides. */
+  increment(request: HoldRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
+  /** Takes what was reserved, or less: decided here, and told to the host until it answers. */
+  complete(request: HoldRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView>
   /** What is owed to an acquirer, or refused by it: nothing of this is over. */
   stuck(): StuckPayments
   /** Shows the same on secure screens; a supervisor may end there what the host will not settle. */

@@ -1,20 +1,28 @@
 // The payment service: one payment at a time, each key paid once, everything in the journal before it acts.
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
-import { type Money, moneyFromJson, moneyToJson } from '../../../hal/base/money.js'
-import type { CollectRequest, PaymentView, RoundClose } from '../../api/payments.js'
+import { moneyFromJson, moneyToJson } from '../../../hal/base/money.js'
+import type {
+  CollectRequest,
+  PaymentView,
+  PreauthoriseRequest,
+  RefundRequest,
+  RoundClose,
+} from '../../api/payments.js'
 import { createAdvices } from './advices.js'
 import { type Background, startBackground } from './background.js'
 import { type Sale, startSale } from './collect.js'
 import { createLane } from './lane.js'
-import { utcOffsetMin } from './local-time.js'
+import { checkedMoney, complete, increment, refund } from './linked-operations.js'
+import { createRecord, knownPayment, type Order, overpays } from './orders.js'
 import type { Owner, PaymentDependencies, PaymentService } from './payment-port.js'
 import type { PaymentRecord } from './payment-record.js'
-import { LIVE_STATES, STANDING_STATES } from './payment-states.js'
 import { amountOf, createViews } from './payment-view.js'
 import { recoverPayments } from './recovery.js'
 import { createReversals } from './reversals.js'
 import { createRounds } from './rounds.js'
+import { askTip, refusedByAcquirers, saleOrder, withTip } from './sale-order.js'
 import { createStuckItems } from './stuck-items.js'
+import { countSupervised } from './supervision.js'
 import { voidPayment } from './void-payment.js'
 
 /** Most changes handed to the open world at once. */
@@ -25,13 +33,14 @@ const owned = (record: PaymentRecord | undefined, app: string | undefined) =>
 
 /** Makes the service. `recover` must be called once before anything else. */
 export function createPaymentService(deps: PaymentDependencies): PaymentService {
-  const { journal, acquirers, merchant, session, clock } = deps
+  const { journal, acquirers, merchant, session } = deps
   const views = createViews(merchant, deps.texts)
   const lane = createLane()
   const reversals = createReversals(deps)
   const advices = createAdvices(deps)
   const stuck = createStuckItems(deps)
   const rounds = createRounds(deps, lane, reversals, advices)
+  const linked = { deps, lane, reversals, advices, rounds, views }
   let live: { readonly key: string; readonly sale: Sale; readonly view: Promise<PaymentView> } | undefined
   let occupied = false // a void or a close: no payment may begin meanwhile
   let closing: Promise<RoundClose> | undefined
@@ -47,82 +56,26 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     }
   }
 
-  function checkedAmount(request: CollectRequest): Money {
-    const amount = moneyFromJson(request.amount)
-    if (amount.currency !== merchant.currency || amount.minor === 0n)
-      throw new PosternError('MONEY_INVALID', `a payment is of more than nothing, in ${merchant.currency}`)
-    return amount
+  const localeHere = () => {
+    if (session.operator === null) throw new PosternError('NO_OPERATOR', 'nobody is signed in')
+    return session.operator.locale
   }
+  const busy = () => live !== undefined || occupied
 
-  function refuseOtherRequest(record: PaymentRecord, request: CollectRequest, owner: Owner): void {
-    const same =
-      record.minor === request.amount.minor &&
-      record.currency === request.amount.currency &&
-      record.reference === request.reference &&
-      record.app === owner.app
-    if (!same) throw new PosternError('KEY_REUSED', 'this key was used for another payment')
-  }
-
-  function create(request: CollectRequest, owner: Owner, amount: Money): PaymentRecord {
-    const operator = session.operator
-    if (operator === null) throw new PosternError('NO_OPERATOR', 'nobody is signed in')
-    const now = clock.nowMs()
-    const likely = acquirers.route({ kind: 'sale', amount })[0] ?? acquirers.all[0]
-    return journal.commit('payment.created', (step) => {
-      const round = rounds.ensureOpen(operator, step)
-      const record: PaymentRecord = {
-        key: request.key,
-        state: 'CREATED',
-        app: owner.app,
-        appName: owner.name,
-        operator: operator.id,
-        round: round.id,
-        batch: round.batch,
-        reference: request.reference,
-        ...(request.description === undefined ? {} : { description: request.description }),
-        minor: amount.minor.toString(),
-        currency: amount.currency,
-        locale: operator.locale,
-        createdAtMs: now,
-        utcOffsetMin: utcOffsetMin(now),
-        sequence: step.reserve('sequence'),
-        receiptNumber: step.reserve('receipt'),
-        // Who it probably goes to; the card decides, and `prepare` writes whom it does go to.
-        acquirer: likely?.id ?? '-',
-        terminalId: likely?.terminalId ?? '-',
-        merchantId: likely?.merchantId ?? '-',
-      }
-      step.putPayment(record)
-      return record
-    })
-  }
-
-  async function takePayment(
-    request: CollectRequest,
+  /** Takes an order with a card, from its record to the card out of the slot. */
+  async function takeByCard(
+    order: Order,
     owner: Owner,
     signal: AbortSignal | undefined,
+    also?: Parameters<typeof createRecord>[4],
   ): Promise<PaymentView> {
-    const amount = checkedAmount(request)
-    const known = journal.payment(request.key)
-    if (known !== undefined) {
-      refuseOtherRequest(known, request, owner)
-      return live?.key === request.key ? live.view : views.view(known)
-    }
-    if (journal.paymentByVoidKey(request.key) !== undefined || journal.retired('key', request.key))
-      throw new PosternError('KEY_REUSED', 'this key was used for a void')
-    if (session.operator === null) throw new PosternError('NO_OPERATOR', 'nobody is signed in')
-    const { key, reference } = request
-    const subject = { key, reference, amount: moneyToJson(amount), locale: session.operator.locale }
-    if (live !== undefined || occupied) return views.plain(subject, 'busy')
-    const paid = journal
-      .paymentsOfReference(reference)
-      .some(({ state }) => STANDING_STATES.includes(state) || LIVE_STATES.includes(state))
-    if (paid || journal.retired('reference', reference)) return views.plain(subject, 'alreadyPaid')
-
-    const prompts = deps.prompts({ owner, request })
+    const { key, reference } = order
+    const amount = moneyToJson(order.amount)
+    if (busy()) return views.plain({ key, reference, amount, locale: localeHere() }, 'busy')
+    const prompts = deps.prompts({ owner, request: { key, amount, reference } })
     let record: PaymentRecord
     try {
-      record = create(request, owner, amount)
+      record = createRecord(deps, rounds, order, owner, also)
     } catch (error) {
       prompts.close()
       throw error
@@ -132,7 +85,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     signal?.addEventListener('abort', onAbort, { once: true })
     if (signal?.aborted === true) onAbort()
     const view = sale.done
-      .then(({ key }) => views.view(journal.payment(key)!))
+      .then(() => views.view(journal.payment(key)!))
       .finally(() => {
         signal?.removeEventListener('abort', onAbort)
         prompts.close()
@@ -143,6 +96,81 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     const result = await view
     deps.onChanged()
     return result
+  }
+
+  /** The payment of this key, under way or over; undefined where there is none yet. */
+  function again(order: Order, owner: Owner): Promise<PaymentView> | undefined {
+    const known = knownPayment(deps, order, owner)
+    if (known === undefined) return undefined
+    return live?.key === order.key ? live.view : Promise.resolve(views.view(known))
+  }
+
+  async function collect(request: CollectRequest, owner: Owner, signal?: AbortSignal): Promise<PaymentView> {
+    const order = saleOrder(deps, request)
+    const known = again(order, owner)
+    if (known !== undefined) return known
+    const { key, reference } = request
+    const subject = { key, reference, amount: request.amount, locale: localeHere() }
+    if (busy()) return views.plain(subject, 'busy')
+    const { minor } = moneyFromJson(request.amount)
+    const due = request.due === undefined ? undefined : moneyFromJson(request.due).minor
+    if (overpays(journal, reference, minor, due) || (due !== undefined && minor > due))
+      return views.plain(subject, 'alreadyPaid')
+    const refused = refusedByAcquirers(deps, request)
+    if (refused !== undefined) return views.plain(subject, 'declined', refused)
+    if (request.tip !== true) return takeByCard(order, owner, signal)
+    const tip = await occupying(() => askTip(deps, order, signal ?? new AbortController().signal))
+    if (tip === undefined) return views.plain(subject, 'cancelled', 'CANCELLED')
+    return takeByCard(withTip(order, tip), owner, signal)
+  }
+
+  async function preauthorise(
+    request: PreauthoriseRequest,
+    owner: Owner,
+    signal?: AbortSignal,
+  ): Promise<PaymentView> {
+    const { key, reference, description } = request
+    const amount = checkedMoney(deps, request.amount)
+    const order: Order = {
+      key,
+      reference,
+      amount,
+      type: 'preauth',
+      ...(description === undefined ? {} : { description }),
+    }
+    const known = again(order, owner)
+    if (known !== undefined) return known
+    const subject = { key, reference, amount: request.amount, locale: localeHere() }
+    if (overpays(journal, reference, amount.minor, undefined)) return views.plain(subject, 'alreadyPaid')
+    if (!acquirers.all.some(({ capabilities }) => capabilities.preauth))
+      return views.plain(subject, 'declined', 'PREAUTH_NOT_ALLOWED')
+    return takeByCard(order, owner, signal)
+  }
+
+  async function giveBack(request: RefundRequest, owner: Owner, signal: AbortSignal): Promise<PaymentView> {
+    if (live?.key === request.key) return live.view
+    const step = await unlessBusy(request, () => refund(linked, request, owner, signal))
+    if (!('kind' in step)) return step
+    if (step.kind === 'view') return step.view
+    const { minor } = step.order.amount
+    return takeByCard(step.order, owner, signal, (journalStep, record) => {
+      countSupervised(deps, journalStep, 'refund', minor)
+      return record
+    })
+  }
+
+  /** One thing at a time: another is told that the terminal is busy. */
+  function unlessBusy<T>(
+    { key, amount, original }: { key: string; amount?: PaymentView['amount']; original?: string },
+    work: () => Promise<T>,
+  ): Promise<T | PaymentView> {
+    if (!busy()) return occupying(work)
+    const record = original === undefined ? undefined : journal.payment(original)
+    const nothing = { minor: '0', currency: merchant.currency }
+    const about = amount ?? (record === undefined ? nothing : moneyToJson(amountOf(record)))
+    const locale = session.operator?.locale ?? merchant.locale
+    const view = views.plain({ key, reference: record?.reference ?? '-', amount: about, locale }, 'busy')
+    return Promise.resolve(view)
   }
 
   async function occupying<T>(work: () => Promise<T>): Promise<T> {
@@ -159,7 +187,14 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     get live() {
       return live !== undefined
     },
-    collect: (request, owner, signal) => guarded(() => takePayment(request, owner, signal)),
+    collect: (request, owner, signal) => guarded(() => collect(request, owner, signal)),
+    preauthorise: (request, owner, signal) => guarded(() => preauthorise(request, owner, signal)),
+    refund: (request, owner, signal = new AbortController().signal) =>
+      guarded(() => giveBack(request, owner, signal)),
+    increment: (request, owner) =>
+      guarded(() => unlessBusy(request, () => increment(linked, request, owner))),
+    complete: (request, owner, signal = new AbortController().signal) =>
+      guarded(() => unlessBusy(request, () => complete(linked, request, owner, signal))),
 
     status(key, app) {
       const record = owned(journal.payment(key), app)
@@ -176,18 +211,14 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     }),
 
     voidPayment: (request, owner, signal = new AbortController().signal) =>
-      guarded(async () => {
-        if (live !== undefined || occupied) {
-          const original = owned(journal.payment(request.original), owner.app)
-          const amount =
-            original === undefined
-              ? { minor: '0', currency: merchant.currency }
-              : moneyToJson(amountOf(original))
-          const locale = session.operator?.locale ?? merchant.locale
-          const reference = original?.reference ?? '-'
-          return views.plain({ key: request.key, reference, amount, locale }, 'busy')
-        }
-        return occupying(() => voidPayment(deps, lane, { reversals, advices }, views, request, owner, signal))
+      guarded(() => {
+        // Another app's payment is as good as none, here too.
+        const { key } = request
+        const about = owned(journal.payment(request.original), owner.app) === undefined ? { key } : request
+        const { original } = { original: undefined, ...about } as { original?: string }
+        return unlessBusy({ key, ...(original === undefined ? {} : { original }) }, () =>
+          voidPayment(deps, lane, { reversals, advices }, views, request, owner, signal),
+        )
       }),
 
     receipt(key, app) {

@@ -78,6 +78,14 @@ export function localIso(atMs: number, utcOffsetMin: number): string {
 export const amountOf = (record: PaymentRecord) =>
   money(BigInt(record.approvedMinor ?? record.minor), record.currency)
 
+/** Tip and cashback of a payment's amount. */
+function partsOf({ tipMinor, cashbackMinor, currency }: PaymentRecord) {
+  return {
+    ...(tipMinor === undefined ? {} : { tip: { minor: tipMinor, currency } }),
+    ...(cashbackMinor === undefined ? {} : { cashback: { minor: cashbackMinor, currency } }),
+  }
+}
+
 /** Makes views and receipts; the narrow things they need are the merchant's facts and the texts. */
 export interface Views {
   view(record: PaymentRecord): PaymentView
@@ -127,7 +135,8 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
         merchantId: record.merchantId,
         terminalId: record.terminalId,
       },
-      type: 'sale',
+      type: record.type ?? 'sale',
+      ...partsOf(record),
       outcome,
       amount: moneyToJson(amountOf(record)),
       at: localIso(record.preparedAtMs ?? record.createdAtMs, record.utcOffsetMin),
@@ -181,7 +190,16 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
         outcomeOf(record),
         codeOf(record),
       )
-      return receipt === null ? view : { ...view, receipt }
+      const less = BigInt(record.minor) - amountOf(record).minor
+      return {
+        ...view,
+        ...(record.type === undefined ? {} : { type: record.type }),
+        ...partsOf(record),
+        ...(less > 0n && outcomeOf(record) === 'approved'
+          ? { remaining: { minor: less.toString(), currency: record.currency } }
+          : {}),
+        ...(receipt === null ? {} : { receipt }),
+      }
     },
     voidView(record) {
       const receipt = views.voidReceipt(record)

@@ -1,5 +1,6 @@
 // The record of the sale under way: each change of it is a durable step, and what is in memory is what is on disk.
 import { isPosternError } from '../../../hal/base/errors.js'
+import type { JournalStep } from './journal.js'
 import type { PaymentDependencies } from './payment-port.js'
 import type { EndedOutcome, PaymentRecord, ReversalCause } from './payment-record.js'
 import { LIVE_STATES, next, type PaymentInput } from './payment-states.js'
@@ -9,8 +10,8 @@ type Change = Partial<PaymentRecord>
 
 export interface SaleRecord {
   readonly current: PaymentRecord
-  /** Makes a step durable. `tell`: the outcome is final, and the open world must hear of it. */
-  advance(input: PaymentInput, change: Change, tell?: boolean): void
+  /** Makes a step durable, or several that nothing can come between. `tell`: the outcome is final, and the open world must hear of it. */
+  advance(input: PaymentInput | readonly PaymentInput[], change: Change, tell?: boolean): void
   /** Ends before anything was sent. */
   end(ended: EndedOutcome, code: string, change?: Change): void
   /** Owes a reversal from now on. */
@@ -18,7 +19,12 @@ export interface SaleRecord {
   /** PREPARED: with the trace number and all that a reversal needs. */
   prepare(change: Change): void
   /** Approved without the host's yes: an advice is owed from now on, with all that it needs. */
-  approveOffline(input: 'offlineApproved' | 'voiceApproved', responseCode: string, change: Change): void
+  approveOffline(
+    input: 'offlineApproved' | 'voiceApproved',
+    responseCode: string,
+    change: Change,
+    also?: (step: JournalStep) => void,
+  ): void
   /** Kept with the next step; not worth one of its own. */
   remember(change: Pick<PaymentRecord, 'cardLocale'>): void
   /** Ends or takes back what a fault of ours interrupted. @throws the fault itself where the journal failed */
@@ -37,8 +43,9 @@ export function saleRecord(deps: Needs, created: PaymentRecord, onOwed: () => vo
       return record
     },
     advance(input, change, tell = false) {
-      record = journal.commit(`payment.${input}`, (step) => {
-        const after = { ...record, ...change, state: next(record.state, input) }
+      const inputs = typeof input === 'string' ? [input] : input
+      record = journal.commit(`payment.${inputs.at(-1)}`, (step) => {
+        const after = { ...record, ...change, state: inputs.reduce(next, record.state) }
         step.putPayment(after)
         if (tell) step.queueChange(after.key, after.app)
         return after
@@ -63,7 +70,7 @@ export function saleRecord(deps: Needs, created: PaymentRecord, onOwed: () => vo
         return prepared
       })
     },
-    approveOffline(input, responseCode, change) {
+    approveOffline(input, responseCode, change, also) {
       record = journal.commit(`payment.${input}`, (step) => {
         const after: PaymentRecord = {
           ...record,
@@ -74,6 +81,7 @@ export function saleRecord(deps: Needs, created: PaymentRecord, onOwed: () => vo
           advice: { responseCode, attempts: 0, failures: 0 },
         }
         step.putPayment(after)
+        also?.(step)
         return after
       })
     },

@@ -12,25 +12,41 @@ export const MAX_UNRESOLVED = 40
 
 /**
  * Counts a batch. A sale that was voided counts as a sale and as a void; one that was reversed for any other
- * cause never happened; a void that is still owed counts as a sale only.
+ * cause never happened; a void that is still owed counts as a sale only. What is only reserved is no money yet.
  */
 export function batchTotals(payments: readonly PaymentRecord[]): BatchTotals {
   let sales = 0
   let salesMinor = 0n
   let voids = 0
   let voidsMinor = 0n
-  for (const { state, reversal, minor } of payments) {
+  let refunds = 0
+  let refundsMinor = 0n
+  for (const record of payments) {
+    const { state, reversal, type = 'sale' } = record
+    const { minor } = amountOf(record)
+    if (type === 'refund' && BOOKED_STATES.includes(state)) {
+      refunds++
+      refundsMinor += minor
+    }
+    if (type !== 'sale' && type !== 'completion') continue
     const voided = reversal?.cause === 'void'
     if (BOOKED_STATES.includes(state) || voided) {
       sales++
-      salesMinor += BigInt(minor)
+      salesMinor += minor
     }
     if (voided && state === 'REVERSED') {
       voids++
-      voidsMinor += BigInt(minor)
+      voidsMinor += minor
     }
   }
-  return { sales, salesMinor: salesMinor.toString(), voids, voidsMinor: voidsMinor.toString() }
+  const credits = refunds === 0 ? {} : { refunds, refundsMinor: refundsMinor.toString() }
+  return {
+    sales,
+    salesMinor: salesMinor.toString(),
+    voids,
+    voidsMinor: voidsMinor.toString(),
+    ...credits,
+  }
 }
 
 /** Payments that are not final: live, owing a reversal or an advice, or waiting for a person. */
@@ -75,15 +91,16 @@ export function differencesInWords(
   if (host === undefined) return [texts.text(locale, 'round.differs')]
   const amount = (minor: string) => formatMoney(money(BigInt(minor), currency), true)
   const words: string[] = []
-  for (const kind of ['sales', 'voids'] as const) {
-    const minor = kind === 'sales' ? 'salesMinor' : 'voidsMinor'
-    if (ours[kind] === host[kind] && ours[minor] === host[minor]) continue
+  for (const kind of ['sales', 'voids', 'refunds'] as const) {
+    const of = (totals: BatchTotals) => ({ count: totals[kind] ?? 0, minor: totals[`${kind}Minor`] ?? '0' })
+    const [own, other] = [of(ours), of(host)]
+    if (own.count === other.count && own.minor === other.minor) continue
     words.push(
       texts.text(locale, `round.differs.${kind}`, {
-        ours: ours[kind],
-        oursAmount: amount(ours[minor]),
-        theirs: host[kind],
-        theirsAmount: amount(host[minor]),
+        ours: own.count,
+        oursAmount: amount(own.minor),
+        theirs: other.count,
+        theirsAmount: amount(other.minor),
       }),
     )
   }

@@ -20,11 +20,20 @@ type Needs = Pick<
 const isUnsent = ({ state, advice }: PaymentRecord) =>
   state === 'ADVICE_PENDING' && advice !== undefined && advice.attempts === 0
 
+/** What was reserved beyond a pre-authorisation is released with it. */
+const incrementsOf = (journal: Needs['journal'], preauth: string) =>
+  journal
+    .paymentsOfOriginal(preauth)
+    .filter(({ type, state }) => type === 'increment' && state === 'COMPLETED')
+
 /** Why a payment cannot be voided, or undefined. */
 function refusal(record: PaymentRecord): string | undefined {
+  const { type = 'sale' } = record
+  if (type !== 'sale' && type !== 'preauth') return 'NOT_VOIDABLE'
   if (record.state === 'COMPLETED' || record.state === 'ADVISED' || isUnsent(record)) return undefined
   if (record.state === 'ADVICE_PENDING') return 'ADVICE_FIRST'
   if (record.void !== undefined) return 'ALREADY_VOIDED'
+  if (record.state === 'CAPTURED') return 'CAPTURED'
   return record.state === 'SETTLED' ? 'ROUND_CLOSED' : 'NOT_APPROVED'
 }
 
@@ -98,7 +107,11 @@ export async function voidPayment(
       const sealedCard = current.sealedCard && { sealedCard: { ...current.sealedCard, sealed: '' } }
       step.putPayment({ ...current, ...sealedCard, state: next(current.state, 'voidedUnsent'), void: mark })
       step.queueChange(current.key, current.app)
-    } else step.putPayment({ ...owing(current, 'voided', 'void', step, nowMs), void: mark })
+    } else {
+      step.putPayment({ ...owing(current, 'voided', 'void', step, nowMs), void: mark })
+      for (const increment of incrementsOf(journal, current.key))
+        step.putPayment(owing(increment, 'voided', 'void', step, nowMs))
+    }
   })
   deps.log.info('payment.voiding', { payment: current.key, supervisor: word.supervisor })
   if (isUnsent(current)) {

@@ -232,6 +232,18 @@ export function fakeHost() {
       const view = viewOf(key, world.voidOutcome, reference, amount.minor)
       return world.voidCode === undefined ? view : { ...view, code: world.voidCode }
     },
+    'payments.refund': () => {
+      throw new Error('not asked for here')
+    },
+    'payments.preauthorise': () => {
+      throw new Error('not asked for here')
+    },
+    'payments.increment': () => {
+      throw new Error('not asked for here')
+    },
+    'payments.complete': () => {
+      throw new Error('not asked for here')
+    },
     'payments.stuck': () => ({ items: [] }),
     'payments.review': () => null,
     'round.totals': totals,

@@ -204,12 +204,15 @@ export function scriptedCards(script: CardScript, power: Power, calls: string[])
 interface LedgerLine {
   minor: bigint
   readonly batch: number
+  readonly kind?: OriginalFacts['kind']
   state: 'approved' | 'declined' | 'voided' | 'reversed'
 }
 
 /** What the host makes of the next sale: its decision, and whether the answer gets through. */
 export interface HostRule {
-  readonly decide: 'approve' | 'decline' | 'lose'
+  readonly decide: 'approve' | 'decline' | 'lose' | 'refer'
+  /** Approved up to this, in minor units (response code 10). */
+  readonly part?: bigint
   readonly answer?: UnknownCause
 }
 
@@ -230,6 +233,7 @@ export class TestHost implements Acquirer {
   }
   readonly ledger = new Map<string, LedgerLine>()
   readonly log: string[] = []
+  readonly requests: Parameters<Acquirer['authorise']>[0][] = []
   rules: HostRule[] = []
   /** Reversals and totals are answered like this; the first is used up. */
   reversalRules: ('ok' | 'silent' | 'lost')[] = []
@@ -257,19 +261,29 @@ export class TestHost implements Acquirer {
     this.power.step('host: sale under way')
     const { facts } = request
     const rule = this.rules.shift() ?? { decide: 'approve' }
-    this.log.push(`sale ${facts.stan}`)
+    this.log.push(`${facts.kind} ${facts.stan}`)
+    this.requests.push(request)
     const id = this.#id(facts)
     if (rule.decide !== 'lose') {
       if (this.ledger.get(id) !== undefined) throw new Error(`trace number used twice: ${id}`)
       const state = rule.decide === 'approve' ? 'approved' : 'declined'
-      this.ledger.set(id, { minor: facts.amount.minor, batch: facts.batch, state })
+      const minor = rule.part ?? facts.amount.minor
+      this.ledger.set(id, { minor, batch: facts.batch, kind: facts.kind, state })
     }
     this.power.step('host: sale decided')
     if (rule.answer !== undefined) return { kind: 'unknown', cause: rule.answer }
     return {
       kind: 'answered',
       approved: rule.decide === 'approve',
-      responseCode: rule.decide === 'approve' ? '00' : '51',
+      responseCode:
+        rule.decide === 'refer'
+          ? '01'
+          : rule.decide !== 'approve'
+            ? '51'
+            : rule.part === undefined
+              ? '00'
+              : '10',
+      ...(rule.part === undefined ? {} : { approvedMinor: rule.part }),
       authorisationCode: rule.decide === 'approve' ? 'A12345' : undefined,
       retrievalReference: '000000000001',
       issuerAuthenticationData: fromHex('01020304050607080012'),
@@ -292,11 +306,20 @@ export class TestHost implements Acquirer {
   }
 
   totalsOf(batch: number): BatchTotals {
-    const lines = [...this.ledger.values()].filter((line) => line.batch === batch)
+    const all = [...this.ledger.values()].filter((line) => line.batch === batch)
+    const lines = all.filter(({ kind = 'sale' }) => ['sale', 'offlineSale', 'completion'].includes(kind))
+    const refunds = all.filter(({ kind, state }) => kind === 'refund' && state === 'approved')
     const sales = lines.filter(({ state }) => state === 'approved' || state === 'voided')
     const voids = lines.filter(({ state }) => state === 'voided')
     const sum = (list: LedgerLine[]) => list.reduce((total, { minor }) => total + minor, 0n).toString()
-    return { sales: sales.length, salesMinor: sum(sales), voids: voids.length, voidsMinor: sum(voids) }
+    const credits = refunds.length === 0 ? {} : { refunds: refunds.length, refundsMinor: sum(refunds) }
+    return {
+      sales: sales.length,
+      salesMinor: sum(sales),
+      voids: voids.length,
+      voidsMinor: sum(voids),
+      ...credits,
+    }
   }
 
   async compareTotals(request: Parameters<Acquirer['compareTotals']>[0]) {
@@ -321,8 +344,9 @@ export class TestHost implements Acquirer {
     if (card !== undefined) this.advisedCards.push(toHex(card.cardData.bytes))
     const id = this.#id(facts)
     if (rule === 'refuse') return { kind: 'refused', responseCode: '05' }
-    if (rule !== 'lost' && this.ledger.get(id) === undefined)
-      this.ledger.set(id, { minor: facts.amount.minor, batch: facts.batch, state: 'approved' })
+    const { kind, batch } = facts
+    if (rule !== 'lost' && this.ledger.get(id)?.state !== 'approved')
+      this.ledger.set(id, { minor: facts.amount.minor, batch, kind, state: 'approved' })
     this.power.step('host: advice done')
     if (rule !== 'ok') return { kind: 'failed', reason: 'timeout' }
     return { kind: 'acknowledged', responseCode: '00', retrievalReference: '000000000002' }
@@ -332,7 +356,8 @@ export class TestHost implements Acquirer {
     if (!this.reachable) return { kind: 'notSent' as const, reason: 'ROAD_CLOSED' }
     const { original, minor, number, count } = request
     this.log.push(`upload ${number}/${count} ${original.stan}`)
-    this.ledger.set(this.#id(original), { minor, batch: original.batch, state: 'approved' })
+    const { kind, batch } = original
+    this.ledger.set(this.#id(original), { minor, batch, kind, state: 'approved' })
     return { kind: 'acknowledged' as const, responseCode: '00' }
   }
 

@@ -1,0 +1,279 @@
+// Refunds, pre-authorisations, parts, tips, cash, duplicates and calls to the bank: sums that are never exceeded, keys that
+// never do a thing twice, and totals that agree.
+import t from 'tap'
+import { checker } from '../../../../runtime/api/contract.js'
+import { type CollectRequest, PaymentView } from '../../../../runtime/api/payments.js'
+import type { Screen, ScreenResult } from '../../../../runtime/api/screens.js'
+import {
+  authorisation,
+  cardSaysNo,
+  OWNER,
+  request,
+  startTerminal,
+  type TerminalOptions,
+  TestHost,
+  testClock,
+  until,
+} from './support.js'
+
+const money = (minor: string) => ({ minor, currency: 'EUR' })
+const isView = checker(PaymentView)
+
+function made(
+  t: Pick<typeof import('tap').t, 'testdir' | 'teardown' | 'equal'>,
+  more: Partial<TerminalOptions> = {},
+) {
+  const host = new TestHost()
+  const clock = testClock()
+  const asked: Screen[] = []
+  const answers: ScreenResult[] = []
+  const net = { online: true }
+  let cards = 0
+  const terminal = startTerminal({
+    folder: t.testdir(),
+    host,
+    clock,
+    isOnline: () => net.online,
+    // Another card each time, unless a test says which.
+    card: {
+      start: () => ({
+        kind: 'online',
+        authorisation: { ...authorisation(), cardToken: String(cards++).padStart(64, '0') },
+      }),
+    },
+    ask: (screen) => {
+      asked.push(screen)
+      return answers.shift() ?? { type: 'confirmed' }
+    },
+    ...more,
+  })
+  t.teardown(() => terminal.close())
+  const collect = (key: string, minor = '1000', extra: Partial<CollectRequest> = {}) =>
+    terminal.service.collect({ ...request(key, minor), ...extra }, OWNER)
+  const agrees = async () => {
+    const close = await terminal.service.closeRound()
+    t.equal(close.agreement, 'agrees')
+    return close.totals.tenders[0]!
+  }
+  return { ...terminal, host, clock, asked, answers, net, collect, agrees }
+}
+
+t.test(
+  'a linked refund: without its card, never more than is left, once a key, after the close too',
+  async (t) => {
+    const { service, host, journal, collect, agrees } = made(t)
+    await collect('sale-0001')
+    const refund = (key: string, minor: string, original = 'sale-0001') =>
+      service.refund({ key, amount: money(minor), reference: 'REF-back', original, reason: 'broken' }, OWNER)
+    const view = await refund('back-0001', '400')
+    t.equal(isView(view), undefined)
+    t.match(view, { outcome: 'approved', type: 'refund', amount: money('400'), receipt: { type: 'refund' } })
+    t.match(host.requests.at(-1), {
+      card: undefined,
+      original: { stan: 1, kind: 'sale' },
+      facts: { kind: 'refund' },
+    })
+    t.match(journal.payment('back-0001'), { supervisor: '99', reason: 'broken', state: 'COMPLETED' })
+    t.same(await refund('back-0001', '400'), view, 'the same key again')
+    await t.rejects(refund('back-0001', '401'), { code: 'KEY_REUSED' })
+    t.match(await refund('back-0002', '601'), { outcome: 'declined', code: 'REFUND_TOO_MUCH' })
+    host.rules = [{ decide: 'approve', answer: 'timeout' }]
+    host.reversalRules = ['silent']
+    t.match(await refund('back-0003', '600'), { outcome: 'reversing' })
+    t.match(
+      await refund('back-0004', '600'),
+      { code: 'REFUND_TOO_MUCH' },
+      'while one may stand with the bank',
+    )
+    t.match(await refund('back-0005', '1', 'sale-none'), { code: 'NOT_FOUND' })
+    t.match(await refund('back-0006', '1', 'back-0001'), { code: 'NOT_APPROVED' }, 'of a refund')
+    t.match(await agrees(), { sales: 1, salesMinor: '1000', refunds: 1, refundsMinor: '400' })
+    t.match(await refund('back-0007', '600'), { outcome: 'approved' }, 'a settled payment')
+    t.match(await agrees(), { sales: 0, refunds: 1, refundsMinor: '600' })
+    t.match(
+      await service.voidPayment({ key: 'void-0001', original: 'back-0007', reason: 'x' }, OWNER),
+      { outcome: 'declined' },
+      'a refund is not voided',
+    )
+  },
+)
+
+t.test(
+  'a refund without a payment: with the card, under a cap, and only where a supervisor agrees',
+  async (t) => {
+    const { service, host, journal, agrees, net } = made(t)
+    const refund = (key: string, minor: string) =>
+      service.refund({ key, amount: money(minor), reference: 'REF-back', reason: 'goodwill' }, OWNER)
+    t.match(await refund('back-0001', '10001'), { code: 'CAP_REACHED' })
+    net.online = false
+    t.match(await refund('back-0002', '900'), { outcome: 'needsNetwork' })
+    t.equal(journal.payment('back-0002'), undefined, 'nothing is left behind')
+    net.online = true
+    const [view, other] = await Promise.all([refund('back-0002', '900'), refund('back-0003', '900')])
+    t.match(view, { outcome: 'approved', type: 'refund' })
+    t.equal(other.outcome, 'busy')
+    t.match(host.requests.at(-1), { card: {}, facts: { kind: 'refund' } })
+    t.match(await agrees(), { refunds: 1, refundsMinor: '900' })
+    host.capabilities = { ...host.capabilities, refund: false }
+    t.match(await refund('back-0004', '1'), { code: 'REFUND_NOT_ALLOWED' })
+    const alone = made(t, { supervisor: undefined })
+    const refused = { key: 'back-0001', amount: money('5'), reference: 'R', reason: 'x' }
+    t.match(await alone.service.refund(refused, OWNER), { outcome: 'cancelled', code: 'NOT_AUTHORISED' })
+  },
+)
+
+t.test(
+  'pre-authorisation: reserved over rounds, increased, completed up to what is reserved, advised',
+  async (t) => {
+    const { service, host, journal, clock, net, agrees } = made(t)
+    const hold = { key: 'hold-0001', amount: money('5000'), reference: 'ROOM-1' }
+    t.match(await service.preauthorise(hold, OWNER), { outcome: 'approved', type: 'preauth' })
+    t.match(await agrees(), { sales: 0 }, 'what is reserved is no money yet')
+    const about = (key: string, minor: string) => ({ key, original: 'hold-0001', amount: money(minor) })
+    t.match(await service.increment(about('more-0001', '1000'), OWNER), {
+      outcome: 'approved',
+      type: 'increment',
+    })
+    host.rules = [{ decide: 'decline' }]
+    t.match(await service.increment(about('more-0002', '9000'), OWNER), { outcome: 'declined' })
+    t.match(await service.complete(about('take-0001', '6001'), OWNER), { code: 'COMPLETION_TOO_MUCH' })
+    net.online = false
+    const view = await service.complete(about('take-0002', '5500'), OWNER)
+    t.match(view, { outcome: 'approved', type: 'completion', code: 'OFFLINE' }, 'needs no network')
+    t.match(journal.payment('hold-0001'), { state: 'CAPTURED' })
+    t.match(journal.payment('more-0001'), { state: 'CAPTURED' })
+    t.match(await service.complete(about('take-0003', '1'), OWNER), { code: 'NOT_HELD' })
+    t.same((await service.complete(about('take-0002', '5500'), OWNER)).outcome, 'approved')
+    net.online = true
+    service.roadChanged()
+    await until(clock, () => journal.payment('take-0002')?.state === 'ADVISED')
+    t.match(host.log.at(-1), /^0220 completion/)
+    t.match(await service.collect(request('key-again', '5', 'ROOM-1'), OWNER), { outcome: 'alreadyPaid' })
+    t.match(await agrees(), { sales: 1, salesMinor: '5500' })
+  },
+)
+
+t.test('a pre-authorisation is released with what was added to it', async (t) => {
+  const { service, host, clock, journal, agrees } = made(t)
+  await service.preauthorise({ key: 'hold-0001', amount: money('5000'), reference: 'ROOM-1' }, OWNER)
+  await service.increment({ key: 'more-0001', original: 'hold-0001', amount: money('1000') }, OWNER)
+  await agrees()
+  host.reversalRules = ['lost']
+  const release = { key: 'void-0001', original: 'hold-0001', reason: 'left' }
+  t.match(await service.voidPayment(release, OWNER), { outcome: 'reversing' })
+  await until(clock, () => journal.openPayments().length === 0)
+  t.match(
+    [...host.ledger.values()].map(({ state }) => state),
+    ['voided', 'voided'],
+  )
+  t.match(service.status('void-0001'), { outcome: 'voided' })
+  t.match(await service.complete({ key: 'take-0001', original: 'hold-0001', amount: money('1') }, OWNER), {
+    code: 'NOT_HELD',
+  })
+})
+
+t.test('a part is approved: taken or not as the person says, and the order is never overpaid', async (t) => {
+  const { host, journal, asked, answers, collect, agrees, clock } = made(t)
+  const order = { reference: 'ORDER-1', due: money('1000'), partial: true }
+  host.rules = [{ decide: 'approve', part: 400n }]
+  const view = await collect('part-0001', '1000', order)
+  t.equal(isView(view), undefined)
+  t.match(view, { outcome: 'approved', amount: money('400'), remaining: money('600') })
+  t.match(asked, [{ kind: 'confirm', amount: money('400') }])
+  t.match(host.requests.at(-1), { partialAllowed: true })
+  t.match(await collect('part-0002', '601', order), { outcome: 'alreadyPaid' }, 'more than remains')
+  t.match(
+    await collect('part-0003', '600', { reference: 'ORDER-1' }),
+    { outcome: 'alreadyPaid' },
+    'no sum named',
+  )
+  host.rules = [{ decide: 'approve', part: 100n }]
+  answers.push({ type: 'declined' })
+  t.match(await collect('part-0004', '600', order), { outcome: /^revers/ })
+  await until(clock, () => journal.payment('part-0004')?.state === 'REVERSED')
+  t.match(host.log.at(-1), /^0400 .* partialRefused/)
+  host.rules = [{ decide: 'approve', part: 1n }]
+  const { partial: _, ...whole } = order
+  await collect('part-0005', '600', whole)
+  await until(clock, () => journal.payment('part-0005')?.state === 'REVERSED', 5000)
+  t.match(await collect('part-0006', '600', order), { outcome: 'approved' })
+  t.match(await collect('part-0007', '1', order), { outcome: 'alreadyPaid' })
+  t.match(await agrees(), { sales: 2, salesMinor: '1000' })
+})
+
+t.test(
+  'a tip and cash: on top, told to the host and the card, only where the acquirer allows it',
+  async (t) => {
+    const { host, answers, asked, collect, agrees, journal } = made(t)
+    answers.push({ type: 'amount', amount: money('150') })
+    t.match(await collect('tip-00001', '1000', { tip: true }), {
+      amount: money('1150'),
+      tip: money('150'),
+      receipt: { tip: money('150') },
+    })
+    t.match(asked[0], { kind: 'amount', max: money('500') })
+    t.match(host.requests.at(-1), { facts: { amount: { minor: 1150n }, tipMinor: 150n } })
+    t.match(
+      await collect('tip-00001', '1000', { tip: true }),
+      { amount: money('1150') },
+      'the same key, asked without the tip',
+    )
+    answers.push({ type: 'back' })
+    t.match(await collect('tip-00002', '1000', { tip: true }), { outcome: 'cancelled' })
+    t.equal(journal.payment('tip-00002'), undefined)
+    t.match(await collect('cash-0001', '1000', { cashback: money('2000') }), {
+      amount: money('3000'),
+      cashback: money('2000'),
+    })
+    t.match(host.requests.at(-1), { facts: { cashbackMinor: 2000n } })
+    await t.rejects(collect('cash-0001', '1000', { cashback: money('1') }), { code: 'KEY_REUSED' })
+    host.capabilities = { ...host.capabilities, tip: false, cashback: false }
+    t.match(await collect('tip-00003', '1000', { tip: true }), { code: 'TIP_NOT_ALLOWED' })
+    t.match(await collect('cash-0002', '1000', { cashback: money('1') }), { code: 'CASHBACK_NOT_ALLOWED' })
+    t.match(await agrees(), { sales: 2, salesMinor: '4150' })
+  },
+)
+
+t.test('the same card and amount within ten minutes is asked about', async (t) => {
+  const card = { start: () => ({ kind: 'online' as const, authorisation: authorisation() }) }
+  const { answers, asked, collect, clock, host } = made(t, { card })
+  await collect('key-0001')
+  answers.push({ type: 'declined' })
+  t.match(await collect('key-0002'), { outcome: 'cancelled', code: 'DUPLICATE' })
+  t.match(asked, [{ kind: 'confirm', text: /1 min ago, for REF-key-0001/ }])
+  t.equal(host.requests.length, 1, 'nothing was sent')
+  t.match(await collect('key-0003'), { outcome: 'approved' }, 'wanted twice')
+  t.match(await collect('key-0004', '1001'), { outcome: 'approved' })
+  clock.advance(11 * 60_000)
+  const before = asked.length
+  t.match(await collect('key-0005'), { outcome: 'approved' })
+  t.equal(asked.length, before)
+})
+
+t.test('the bank wants to be called: its code and a supervisor, then an advice; else declined', async (t) => {
+  const { host, answers, collect, clock, journal, agrees } = made(t)
+  host.rules = [{ decide: 'refer' }]
+  answers.push({ type: 'submitted', values: { code: 'ab12' } })
+  t.match(await collect('call-0001'), {
+    outcome: 'approved',
+    code: 'OFFLINE',
+    receipt: { authorisationCode: 'AB12' },
+  })
+  t.match(journal.payment('call-0001'), { offline: 'voice', supervisor: '99' })
+  await until(clock, () => journal.payment('call-0001')?.state === 'ADVISED')
+  t.match(host.log.at(-1), /^0220 offlineSale 1 00/)
+  for (const [key, answer] of [
+    ['call-0002', { type: 'back' }],
+    ['call-0003', { type: 'submitted', values: { code: '!!' } }],
+  ] as const) {
+    host.rules = [{ decide: 'refer' }]
+    answers.push(answer)
+    t.match(await collect(key), { outcome: 'declined', code: 'RESPONSE_01' })
+  }
+  t.match(await agrees(), { sales: 1 })
+  const no = made(t, { card: { final: cardSaysNo } })
+  no.host.rules = [{ decide: 'refer' }]
+  no.answers.push({ type: 'submitted', values: { code: 'AB12' } })
+  t.match(await no.collect('call-0004'), { outcome: 'declined', code: 'CARD_AAC' })
+  t.match(no.journal.openPayments(), [])
+})
