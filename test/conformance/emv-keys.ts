@@ -17,6 +17,7 @@ import {
   recoverSignedDynamicData,
   verifySignedDynamicData,
 } from '../../runtime/secure/emv/dynamic-data-authentication.js'
+import type { RsaKey } from '../../runtime/secure/emv/rsa-recovery.js'
 import {
   recoverSignedStaticData,
   verifySignedStaticData,
@@ -47,7 +48,10 @@ function certificateVerdict(
     subject: toHex(fields.subject),
     expMMYY: toHex(fields.expires),
     serial: toHex(fields.serial),
-    ...(typeof result === 'object' && { modulus: toHex((result as { modulus: Uint8Array }).modulus) }),
+    ...(typeof result === 'object' && {
+      modulus: toHex((result as RsaKey).modulus),
+      exponent: toHex((result as RsaKey).exponent),
+    }),
   }
   return check(
     {
@@ -55,7 +59,7 @@ function certificateVerdict(
       subject: recovered?.[subject],
       expMMYY: recovered?.expMMYY,
       serial: recovered?.serial,
-      ...(status === 'valid' && { modulus: recovered?.modulus }),
+      ...(status === 'valid' && { modulus: recovered?.modulus, exponent: recovered?.exponent }),
     },
     got,
   )

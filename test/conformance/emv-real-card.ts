@@ -94,6 +94,8 @@ function names(app: Seen['applications'][number], seen: Seen): string[] {
 const number = (value: Uint8Array) => String(value.reduce((sum, byte) => sum * 256 + byte, 0))
 const digits = (hex: string) => hex.replace(/^0+(?=.)/, '')
 
+const OPERATORS = new Set(['isEqualTo', 'isNull', 'isNotNull', 'isZero'])
+
 /** One reader a subject: every value that the card gives for it. */
 const APPLICATION: Readonly<Record<string, (app: Seen['applications'][number], seen: Seen) => string[]>> = {
   getAid: ({ objects, entry }) =>
@@ -142,6 +144,7 @@ export function upstreamAsserts(vector: Vector, replays: readonly Replay[]): str
   for (const { value } of card.objects.filter(({ tag }) => tag === TAG.AFL))
     if (!parseAfl(value)) faults.push(`AFL ${toHex(value)}`)
   for (const { subject, op, value } of asserts) {
+    if (!OPERATORS.has(op)) faults.push(`${subject} ${op}: an operator that nobody knows`)
     // Several upstream tests in one vector, each with another card: what they contradict each other in tells nothing.
     if (asserts.some((other) => other.subject === subject && (other.op !== op || other.value !== value)))
       continue

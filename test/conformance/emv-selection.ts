@@ -1,5 +1,6 @@
 // Handlers of the way to an application: answer to reset, transport, candidate list, final selection.
 import { fromHex, toHex } from '../../hal/base/bytes.js'
+import { TAG } from '../../hal/base/tags.js'
 import {
   buildCandidateList,
   type Candidate,
@@ -9,7 +10,7 @@ import { checkAtr } from '../../runtime/secure/emv/atr.js'
 import { cardholderSelectionRequired, chooseCandidate } from '../../runtime/secure/emv/candidate-choice.js'
 import { type CardEnd, isEnd } from '../../runtime/secure/emv/card-end.js'
 import { getData, readRecord, select } from '../../runtime/secure/emv/commands.js'
-import { applicationRow, recordedCard } from './emv-cards.js'
+import { applicationRow, listOf, recordedCard } from './emv-cards.js'
 import { isRecorded, unlessDeviation } from './emv-deviations.js'
 import { check, type Handler, type Kind, unknownVariant, type Vector } from './vectors.js'
 
@@ -152,18 +153,25 @@ const finalSelect: Handler = async (vector) => {
   // Where the session ends nothing is selected any more, whatever is left of a list.
   const ended = isEnd(selected)
   const view = (list: Vector[]) => (ended ? [] : expectedCandidates(list))
-  const wanted = vector.expect.selectedApp
-  const chosen = 'kind' in selected && selected.kind === 'selected' ? toHex(selected.dfName) : null
+  const wanted = vector.expect.selectedApp?.[0] ?? null
   return check(
-    [
-      vector.expect.outcome,
-      view(vector.expect.candidatesAfter),
-      wanted?.aid ?? wanted?.[0]?.aid ?? null,
-      [],
-      0,
-    ],
-    [outcome, ended ? [] : candidateView(after), chosen, card.unexpected, card.left()],
+    [vector.expect.outcome, view(vector.expect.candidatesAfter), wanted, [], 0],
+    [outcome, ended ? [] : candidateView(after), selectedView(selected), card.unexpected, card.left()],
   )
+}
+
+/** The selected application as the recorder has it, data objects of the FCI included. */
+function selectedView(selected: Awaited<ReturnType<typeof selectApplication>>) {
+  if (isEnd(selected) || selected.kind === 'notSelected') return null
+  const primitive = selected.fields.filter(({ children }) => children === undefined)
+  const indicator = primitive.find(({ tag }) => tag === TAG.PRIORITY)?.value[0] ?? 0
+  return {
+    aid: toHex(selected.dfName),
+    displayName: selected.name,
+    priority: indicator & 0x0f,
+    confirmationRequired: (indicator & 0x80) !== 0,
+    tlv: [{ t: '84', v: toHex(selected.dfName) }, ...listOf(primitive)],
+  }
 }
 
 export const SELECTION_KINDS: readonly Kind[] = [

@@ -135,25 +135,35 @@ async function replayAll(vector: Vector, file: VectorFile) {
   return out
 }
 
-/** What the upstream decoder printed for a data object: `  5A (PAN): 374245001741007F`. */
-const DECODED_TAG = /^\s+([0-9A-F]{2,8}) \((?!Byte|Bits?\b)/
+/** What the upstream decoder printed for a data object: `  5A (PAN): 374245001741007F`, long values shortened in the middle. */
+const DECODED = /^\s+([0-9A-F]{2,8}) \((?!Byte|Bits?\b)[^:]*\)(?::\s*(.*))?$/
 const ISSUER_SCRIPT_TAGS = new Set(['71', '72', '86'])
 
-/** Data objects that we find in the answers and the upstream tree has not, in its order. */
+/** True where the printed value is another than ours; text, dates and numbers are printed as upstream likes. */
+function printedOtherwise(printed: string, value: string): boolean {
+  const [, head, tail] = /^([0-9A-F]+)\.\.\.([0-9A-F]+)$/.exec(printed) ?? []
+  if (head !== undefined && tail !== undefined) return !value.startsWith(head) || !value.endsWith(tail)
+  return /^[0-9A-F]+$/.test(printed) && printed.length === value.length && printed !== value
+}
+
+/** Data objects that we find in the answers and the upstream tree has not, or has with another value, in its order. */
 function missingFromTree(vector: Vector): string[] {
-  const theirs: string[] = vector.expectedDecode
-    .map((line: string) => DECODED_TAG.exec(line)?.[1])
-    .filter((tag: string | undefined) => tag !== undefined)
-  const ours: string[] = vector.exchanges
-    .flatMap(({ r }: Vector) => flatten((r ?? '').slice(0, -4)))
-    .map(({ tag }: { tag: number }) => tagHex(tag).padStart(2, '0'))
-    .filter((tag: string) => !ISSUER_SCRIPT_TAGS.has(tag))
-  let at = 0
-  return ours.filter((tag) => {
-    const found = theirs.indexOf(tag, at)
-    if (found >= 0) at = found + 1
-    return found < 0
+  const theirs: { tag: string; printed: string }[] = vector.expectedDecode.flatMap((line: string) => {
+    const [, tag, printed = ''] = DECODED.exec(line) ?? []
+    return tag === undefined ? [] : [{ tag, printed }]
   })
+  let at = 0
+  return vector.exchanges
+    .flatMap(({ r }: Vector) => flatten((r ?? '').slice(0, -4)))
+    .flatMap(({ tag, value }: Tlv) => {
+      const name = tagHex(tag).padStart(2, '0')
+      if (ISSUER_SCRIPT_TAGS.has(name)) return []
+      const found = theirs.findIndex((line, i) => i >= at && line.tag === name)
+      if (found < 0) return [`no ${name} in the upstream tree`]
+      at = found + 1
+      const { printed } = theirs[found]!
+      return printedOtherwise(printed, toHex(value)) ? [`${name} is ${toHex(value)}, not ${printed}`] : []
+    })
 }
 
 /** ICC keys and dynamic numbers that upstream recovered from certificates and signatures, against ours. */

@@ -154,7 +154,8 @@ const cvmList: Handler = (vector) => {
 const restrictions: Handler = (vector) => {
   const data = dataOf(vector.given)
   processingRestrictions(data)
-  return check(vector.expect.tvr, toHex(data.need(TAG.TVR)))
+  const { outcome, tvr } = vector.expect
+  return check([outcome, tvr], [outcome === undefined ? undefined : 'OK', toHex(data.need(TAG.TVR))])
 }
 
 const risk: Handler = async (vector) => {
