@@ -32,7 +32,7 @@ async function runTests(folder: string): Promise<string[]> {
   const worker = async () => {
     for (let file = files.shift(); file !== undefined; file = files.shift()) {
       const { code } = await runCommand(process.execPath, [join(tests, file)], {
-        env: { NODE_V8_COVERAGE: folder },
+        env: { NODE_V8_COVERAGE: folder, TAP_TIMEOUT: '300' },
       })
       if (code !== 0) failed.push(file)
     }

@@ -94,11 +94,14 @@ export async function fuzz(target: FuzzTarget, options: FuzzOptions): Promise<Fu
   const learn = async (batch: readonly FuzzSeed[], coverage: BlockCoverage) => {
     const { blocks, most } = await coverage.take()
     if (!isNew(blocks) && most <= MAX_STEPS) return
+    const unseen = new Set(blocks.filter((block) => !reached.has(block)))
     for (const input of batch) {
+      if (unseen.size === 0 && most <= MAX_STEPS) break
       await run(input)
       const alone = await coverage.take()
       if (alone.most > MAX_STEPS)
         throw new FuzzDefect(input.bytes, input.seed, new Error(`a block ran ${alone.most} times`))
+      for (const block of alone.blocks) unseen.delete(block)
       if (!isNew(alone.blocks)) continue
       for (const block of alone.blocks) reached.add(block)
       keep(input)
