@@ -26,7 +26,7 @@ import { hex, tlv } from './kernel-inputs.js'
 const keysDir = mkdtempSync(join(tmpdir(), 'postern-hostile-'))
 t.teardown(() => rmSync(keysDir, { recursive: true, force: true }))
 const keys = ensureIssuerKeys(keysDir)
-const configuration = emvConfiguration(emvTables(keys.caPublicKeys))
+const configuration = emvConfiguration(emvTables(keys))
 const clock: Clock = { ...systemClock, sleep: async () => undefined }
 const SCRIPTS = [hex(tlv('71', tlv('86', '841E000000'))), hex(tlv('72', tlv('86', '8424000000')))]
 
