@@ -3,6 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { isPosternError } from '../../hal/base/errors.js'
 import { journalCommand } from './journal.js'
+import { routeCommand } from './route.js'
 import { startCommand } from './start.js'
 import { traceCommand } from './trace.js'
 
@@ -24,6 +25,7 @@ const program = new Command('postern')
   .exitOverride()
 program.addCommand(startCommand(program, wholeNumber))
 program.addCommand(journalCommand(program, wholeNumber))
+program.addCommand(routeCommand(program))
 program.addCommand(traceCommand(program))
 
 try {

@@ -55,9 +55,9 @@ export const LAYOUTS_93: Readonly<Record<string, Layout>> = {
   '1520': layout('Totals of a batch, advice', TOTALS),
   '1521': layout('Totals of a batch, advice, repeated', TOTALS),
   '1530': layout('Answer to a totals advice', TOTALS_ANSWER, OWN_TOTALS),
-  '1804': layout('Network management', [7, 11, 24, 41, 42, 53]),
-  '1805': layout('Network management, repeated', [7, 11, 24, 41, 42, 53]),
-  '1814': layout('Answer to network management', [7, 11, 24, 39, 41, 42, 53], [96]),
+  '1804': layout('Network management', HEAD),
+  '1805': layout('Network management, repeated', HEAD),
+  '1814': layout('Answer to network management', [39, ...HEAD], [96]),
 }
 
 export const TERMINAL93_TABLE = patchDialect(
