@@ -32,7 +32,7 @@ export function isNotYetEffective(today: Uint8Array | undefined, effective: Uint
   return now === undefined || start === undefined || now < start
 }
 
-/** True if a certificate that is valid to the end of month MMYY has expired (Book 2, 5.1 step 9). */
+/** True if a certificate that is valid to the end of month MMYY has expired (Book 2, 5.3 step 9). */
 export function isCertificateExpired(today: Uint8Array | undefined, mmyy: Uint8Array | undefined): boolean {
   const now = dateNumber(today)
   const mm = bcd(mmyy?.[0])

@@ -119,7 +119,7 @@ function cryptogramOf(data: TransactionData): CryptogramType {
   return bits === CRYPTOGRAM.TC ? 'TC' : bits === CRYPTOGRAM.ARQC ? 'ARQC' : 'AAC'
 }
 
-/** Bit 4 of the CID in the store (Book 3, table 14). */
+/** Bit 4 of the CID in the store (Book 3, table 15). */
 function adviceRequiredBy(data: TransactionData): boolean {
   return ((data.card(TAG.CID)?.[0] ?? 0) & 0x08) !== 0
 }

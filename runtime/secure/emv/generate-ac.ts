@@ -22,7 +22,7 @@ export interface GeneratedCryptogram {
   readonly type: CryptogramType
   /** CID bit 4: an advice is asked for. */
   readonly adviceRequired: boolean
-  /** CID bits 1-3 (Book 3, table 14): 1 service not allowed, 2 PIN try limit, 3 issuer authentication failed. */
+  /** CID bits 1-3 (Book 3, table 15): 1 service not allowed, 2 PIN try limit, 3 issuer authentication failed. */
   readonly reason: number
   /** True where CDA was asked for and the signature does not hold. */
   readonly cdaFailed: boolean

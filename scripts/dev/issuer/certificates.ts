@@ -62,7 +62,7 @@ export function issuerCertificate(
   return certify(authority, prefix, issuer, new Uint8Array(0))
 }
 
-/** ICC public key certificate, tag 9F46 (6.1, table 10), or without static data the PIN key's, tag 9F2D (7.1). */
+/** ICC public key certificate, tag 9F46 (6.1, table 11), or without static data the PIN key's, tag 9F2D (7.1). */
 export function cardCertificate(
   issuer: RsaKey,
   card: RsaKey,
