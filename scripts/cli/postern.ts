@@ -2,6 +2,7 @@
 // The one bin. Exit status: 0 done, 1 failed, 2 usage.
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { isPosternError } from '../../hal/base/errors.js'
+import { ceremonyCommand } from './ceremony.js'
 import { journalCommand } from './journal.js'
 import { routeCommand } from './route.js'
 import { startCommand } from './start.js'
@@ -24,6 +25,7 @@ const program = new Command('postern')
   .showHelpAfterError('(--help tells more)')
   .exitOverride()
 program.addCommand(startCommand(program, wholeNumber))
+program.addCommand(ceremonyCommand())
 program.addCommand(journalCommand(program, wholeNumber))
 program.addCommand(routeCommand(program))
 program.addCommand(traceCommand(program))

@@ -4,8 +4,9 @@ import { equalBytes, erase, fromHex, toHex } from '../../../hal/base/bytes.js'
 import { keyCheckValue } from '../../../hal/base/ciphers.js'
 import { PosternError } from '../../../hal/base/errors.js'
 import type { InitialKey } from './dukpt-terminal-keys.js'
+import type { ProtectionKey } from './protection-key.js'
 import { checkKeyBlock, type KeyBlockDemand, optionalData, unwrapTr31 } from './tr31.js'
-import { MAX_TR31_CHARACTERS } from './tr31-header.js'
+import { MAX_TR31_CHARACTERS, parseTr31Header } from './tr31-header.js'
 
 /** The body of a document of type `keys`. */
 export const KeyPackage = Type.Object(
@@ -25,16 +26,13 @@ export const KeyPackage = Type.Object(
 )
 export type KeyPackage = Static<typeof KeyPackage>
 
-/** The record of the key store that holds the terminal's key block protection key. */
-export const KBPK_RECORD = 'kbpk'
-
-/** An initial DUKPT key: usage B1, mode X (derive), not exportable; what A and C bind too loosely is refused. */
-const DEMAND: KeyBlockDemand = {
-  usage: 'B1',
-  algorithms: ['A', 'T'],
-  modes: ['X'],
-  exportability: ['N'],
-  versions: ['B', 'D'],
+/**
+ * An initial DUKPT key: usage B1, mode X (derive), not exportable. A and C, which bind too loosely, are refused; an AES
+ * key never travels under the weaker TDES.
+ */
+const DEMANDS: Readonly<Record<ProtectionKey['cipher'], KeyBlockDemand>> = {
+  aes: { usage: 'B1', algorithms: ['A', 'T'], modes: ['X'], exportability: ['N'], versions: ['D'] },
+  tdes: { usage: 'B1', algorithms: ['T'], modes: ['X'], exportability: ['N'], versions: ['B'] },
 }
 
 const refused = (why: string, details: Readonly<Record<string, string | number>> = {}) =>
@@ -54,15 +52,24 @@ function idOf(header: Parameters<typeof optionalData>[0], scheme: 'aes' | 'tdes'
  * @throws PosternError `KEY_PACKAGE_REFUSED`, `TR31_INVALID`, `TR31_REFUSED`, `TR31_ATTRIBUTE`
  */
 export function openKeyPackage(
-  kbpk: Uint8Array,
+  kbpk: ProtectionKey,
   terminalId: string,
   offer: KeyPackage,
 ): { readonly initial: Required<InitialKey>; readonly checkValue: string } {
   if (offer.terminalId !== terminalId)
     throw refused('it is for another terminal', { terminalId: offer.terminalId })
-  const unwrapped = unwrapTr31(kbpk, offer.keyBlock)
+  const demand = DEMANDS[kbpk.cipher]
+  // Before anything else: no key is ever used under another cipher than its own.
+  const { version } = parseTr31Header(offer.keyBlock)
+  if (!demand.versions.includes(version))
+    throw new PosternError(
+      'TR31_ATTRIBUTE',
+      `key block: its version is ${version}, this terminal's protection key takes ${demand.versions.join(', ')}`,
+      { attribute: 'version', said: version },
+    )
+  const unwrapped = unwrapTr31(kbpk.key, offer.keyBlock)
   try {
-    checkKeyBlock(unwrapped, DEMAND)
+    checkKeyBlock(unwrapped, demand)
     const { header, key } = unwrapped
     const scheme = header.algorithm === 'A' ? 'aes' : 'tdes'
     if (scheme === 'tdes' && key.length !== 16)

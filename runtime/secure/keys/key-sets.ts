@@ -3,8 +3,9 @@ import { erase } from '../../../hal/base/bytes.js'
 import type { Random } from '../../../hal/base/clock.js'
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
 import { loadInitialKey, openTerminalKeys, type TerminalKeys } from './dukpt-terminal-keys.js'
-import { KBPK_RECORD, type KeyPackage, openKeyPackage } from './key-package.js'
+import { type KeyPackage, openKeyPackage } from './key-package.js'
 import type { KeyStore } from './key-store.js'
+import { readProtectionKey } from './protection-key.js'
 import type { CardKeys, MacKeys } from './terminal-keys.js'
 import type { KeyProfile } from './working-keys.js'
 
@@ -94,25 +95,18 @@ export function createKeySets(store: KeyStore, random: Random): KeySets {
     }
   }
 
-  async function protectionKey(): Promise<Uint8Array> {
-    const stored = await store.read(KBPK_RECORD)
-    if (stored === undefined)
-      throw unavailable('this terminal has no key block protection key: it must be given one in the key room')
-    return stored.secret
-  }
-
   async function exchange(
     set: string,
     at: OpenSet,
     terminalId: string,
     offer: KeyPackage,
   ): Promise<KeyReceipt> {
-    const kbpk = await protectionKey()
+    const kbpk = await readProtectionKey(store)
     const opened = (() => {
       try {
         return openKeyPackage(kbpk, terminalId, offer)
       } finally {
-        erase(kbpk)
+        erase(kbpk.key)
       }
     })()
     if (opened.initial.scheme !== at.profile.scheme) {
