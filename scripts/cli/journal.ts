@@ -77,6 +77,18 @@ export function journalCommand(
       else tell(verifyExport(path))
     })
   command
+    .command('round')
+    .description('the round that was opened last: totals sent to each acquirer, and each difference')
+    .action(() =>
+      withJournal((journal, json) => {
+        const round = journal.lastRound()
+        if (round === undefined) return console.log(json ? 'null' : 'No round yet.')
+        if (json) return console.log(JSON.stringify(round))
+        console.log(`Round ${round.id}, batch ${round.batch}: ${round.state}, ${round.agreement ?? 'open'}`)
+        for (const line of round.differences ?? []) console.log(`  ${line}`)
+      }),
+    )
+  command
     .command('export <file>')
     .description('writes every entry, gzipped JSON lines with their chain of hashes')
     .action((path: string) =>

@@ -3,6 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { isPosternError } from '../../hal/base/errors.js'
 import { ceremonyCommand } from './ceremony.js'
+import { disputeCommand } from './dispute.js'
 import { journalCommand } from './journal.js'
 import { routeCommand } from './route.js'
 import { startCommand } from './start.js'
@@ -28,6 +29,7 @@ program.addCommand(startCommand(program, wholeNumber))
 program.addCommand(ceremonyCommand())
 program.addCommand(journalCommand(program, wholeNumber))
 program.addCommand(routeCommand(program))
+program.addCommand(disputeCommand(program))
 program.addCommand(traceCommand(program))
 
 try {

@@ -184,6 +184,19 @@ export interface BatchClosing {
   readonly attempts: number
   readonly agreement?: 'agrees' | 'differs'
   readonly differences?: readonly string[]
+  /** The host asked for every payment (95): how far that went, and each that it has otherwise. */
+  readonly upload?: BatchUpload
+  /** The totals after the upload (96). */
+  readonly after?: { readonly stan: number; readonly atMs: number }
+}
+
+export interface BatchUpload {
+  /** Payments that the host has answered, in the order of the batch. */
+  readonly done: number
+  /** The message that may be on its way. */
+  readonly sending?: { readonly stan: number; readonly atMs: number }
+  /** Keys of payments that the host refused, with its code. */
+  readonly refused: readonly { readonly key: string; readonly code: string }[]
 }
 
 /** A round: from the sign-in of an operator to the hand-in; one batch of every acquirer. */

@@ -4,15 +4,16 @@ import { PosternError } from '../../../hal/base/errors.js'
 import { formatMoney } from '../../../hal/base/money.js'
 import type { Operator, RoundClose, RoundTotals } from '../../api/payments.js'
 import type { Advices } from './advices.js'
+import { type Comparison, createBatchClose } from './batch-close.js'
 import type { JournalStep } from './journal.js'
 import type { Lane } from './lane.js'
 import { utcOffsetMin } from './local-time.js'
 import type { PaymentDependencies } from './payment-port.js'
-import type { BatchClosing, PaymentRecord, RoundRecord } from './payment-record.js'
+import type { PaymentRecord, RoundRecord } from './payment-record.js'
 import { next } from './payment-states.js'
 import { amountOf } from './payment-view.js'
 import type { Reversals } from './reversals.js'
-import { batchTotals, differencesInWords, MAX_UNRESOLVED, roundTotals, unresolvedOf } from './totals.js'
+import { batchTotals, MAX_UNRESOLVED, roundTotals, unresolvedOf } from './totals.js'
 
 export interface Rounds {
   /** The open round of the terminal, made in this step where there is none. Ends one whose close was cut off. */
@@ -29,14 +30,9 @@ type Needs = Pick<
   'journal' | 'acquirers' | 'merchant' | 'session' | 'texts' | 'clock' | 'log' | 'isOnline' | 'onNotice'
 >
 
-/** What was sent to an acquirer: a release with one acquirer wrote it without its name. */
-const closingOf = ({ closing, closings }: RoundRecord, acquirer: string): BatchClosing | undefined =>
-  closings === undefined ? closing : closings[acquirer]
-
-type Comparison = Pick<RoundClose, 'agreement' | 'differences'>
-
 export function createRounds(deps: Needs, lane: Lane, reversals: Reversals, advices: Advices): Rounds {
   const { journal, acquirers, merchant, session, texts, clock, log } = deps
+  const batches = createBatchClose(deps, reversals, advices)
   const current = () => journal.openRounds().find(({ state }) => state !== 'CLOSED')
   const localeHere = () => session.operator?.locale ?? merchant.locale
 
@@ -82,65 +78,6 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals, advi
     return closed
   }
 
-  /** Sends the totals of a batch to one acquirer; the first time fixes them, every further time sends the same. */
-  async function compareWith(
-    id: string,
-    acquirerId: string,
-    prefix: string,
-    signal: AbortSignal,
-  ): Promise<Comparison> {
-    const notCompared: Comparison = { agreement: 'notCompared', differences: [] }
-    const acquirer = acquirers.byId(acquirerId)
-    if (acquirer === undefined || reversals.owes(acquirer) || advices.owes(acquirer, id)) return notCompared
-    const round = journal.round(id)!
-    const known = closingOf(round, acquirerId)
-    if (known?.agreement !== undefined)
-      return { agreement: known.agreement, differences: [...(known.differences ?? [])] }
-    const totals =
-      known?.totals ??
-      batchTotals(journal.paymentsOfRound(id).filter((payment) => payment.acquirer === acquirerId))
-    const put = (closing: BatchClosing, step: JournalStep) => {
-      const before = journal.round(id)!
-      const closings = { ...before.closings, [acquirerId]: closing }
-      const first = Object.keys(closings)[0] === acquirerId
-      step.putRound({ ...before, closings, ...(first ? { closing } : {}) })
-      return closing
-    }
-    const closing = journal.commit('round.compare', (step) => {
-      const { stan, atMs, attempts } = known ?? {
-        stan: step.reserve('stan'),
-        atMs: clock.nowMs(),
-        attempts: 0,
-      }
-      return put({ stan, atMs, totals, attempts: attempts + 1 }, step)
-    })
-    const { batch, currency } = round
-    const answer = await acquirer.compareTotals(
-      { batch, currency, totals, stan: closing.stan, atMs: closing.atMs, utcOffsetMin: round.utcOffsetMin },
-      signal,
-    )
-    switch (answer.kind) {
-      case 'agrees':
-      case 'differs': {
-        const comparison = {
-          agreement: answer.kind,
-          differences:
-            answer.kind === 'agrees'
-              ? []
-              : differencesInWords(totals, answer.host, currency, texts, localeHere()).map(
-                  (words) => prefix + words,
-                ),
-        }
-        journal.commit('round.answered', (step) => put({ ...closing, ...comparison }, step))
-        return comparison
-      }
-      case 'notSent':
-      case 'failed':
-        log.warn('round.notCompared', { round: id, acquirer: acquirerId, reason: answer.reason })
-        return notCompared
-    }
-  }
-
   /** With every acquirer that has a part in the batch; one that does not answer keeps none of the others back. */
   async function compare(id: string, signal: AbortSignal): Promise<Comparison> {
     if (!deps.isOnline()) return { agreement: 'notCompared', differences: [] }
@@ -148,7 +85,8 @@ export function createRounds(deps: Needs, lane: Lane, reversals: Reversals, advi
     const ids = [...new Set(asked.map(({ acquirer }) => acquirer))]
     if (ids.length === 0 && acquirers.all[0] !== undefined) ids.push(acquirers.all[0].id)
     const parts: Comparison[] = []
-    for (const one of ids) parts.push(await compareWith(id, one, ids.length > 1 ? `${one}: ` : '', signal))
+    for (const one of ids)
+      parts.push(await batches.compare(id, one, ids.length > 1 ? `${one}: ` : '', signal))
     const agreement = (['notCompared', 'differs'] as const).find((worst) =>
       parts.some((part) => part.agreement === worst),
     )

@@ -4,9 +4,11 @@ import t from 'tap'
 import { checker } from '../../../../runtime/api/contract.js'
 import { type CollectRequest, PaymentView } from '../../../../runtime/api/payments.js'
 import type { Screen, ScreenResult } from '../../../../runtime/api/screens.js'
+import { disputeBundle } from '../../../../scripts/cli/dispute.js'
 import {
   authorisation,
   cardSaysNo,
+  MERCHANT,
   OWNER,
   request,
   startTerminal,
@@ -276,4 +278,59 @@ t.test('the bank wants to be called: its code and a supervisor, then an advice; 
   no.answers.push({ type: 'submitted', values: { code: 'AB12' } })
   t.match(await no.collect('call-0004'), { outcome: 'declined', code: 'CARD_AAC' })
   t.match(no.journal.openPayments(), [])
+})
+
+t.test(
+  'totals that differ: every payment is uploaded, then the totals again; what the bank has otherwise is named',
+  async (t) => {
+    const { service, host, journal, collect, clock } = made(t)
+    for (const key of ['sale-0001', 'sale-0002', 'sale-0003']) await collect(key)
+    const [lost] = host.ledger.keys()
+    host.ledger.delete(lost!)
+    const close = await service.closeRound()
+    t.match(close, { agreement: 'agrees', differences: [] }, 'the upload brought it back')
+    t.match(
+      host.log.filter((line) => /^(totals|upload)/.test(line)),
+      ['totals 1', 'upload 1/3 1', 'upload 2/3 2', 'upload 3/3 3', 'totals 1'],
+    )
+    t.match(journal.lastRound(), { closing: { upload: { done: 3, refused: [] } } })
+
+    await collect('sale-0004', '1100')
+    await collect('sale-0005', '1200')
+    const line = [...host.ledger.values()].find(({ minor }) => minor === 1200n)!
+    line.minor = 900n
+    const differs = await service.closeRound()
+    t.equal(differs.agreement, 'differs')
+    t.match(differs.differences, [/Sales: the terminal has 2/, /REF-sale-0005, .*12\.00.*code 12/])
+
+    await collect('sale-0006', '1300')
+    const [, id] = [...host.ledger.entries()].map(([name]) => name).slice(-2)
+    host.ledger.delete(id!)
+    host.uploadRules = ['silent', 'silent']
+    t.match(await service.closeRound(), { agreement: 'notCompared' })
+    await until(clock, () => journal.openRounds().length === 0)
+    t.equal(journal.lastRound()!.agreement, 'agrees', 'gone on with where it stood')
+  },
+)
+
+t.test('a dispute bundle holds what is known and no card number', async (t) => {
+  const { journal, collect, service } = made(t)
+  await collect('sale-0001')
+  await service.refund(
+    { key: 'back-0001', amount: money('400'), reference: 'R', original: 'sale-0001', reason: 'x' },
+    OWNER,
+  )
+  const bundle = disputeBundle(journal, MERCHANT, 'sale-0001')
+  t.match(bundle, {
+    payment: { key: 'sale-0001', type: 'sale', state: 'COMPLETED', stan: 1 },
+    receipt: { outcome: 'approved', card: { panLast4: '0119' } },
+    authorisation: { code: '00', authorisationCode: 'A12345' },
+    de55: /^9F26/,
+    signature: { required: false },
+    deliveryProof: { reference: 'REF-sale-0001' },
+    related: [{ key: 'back-0001', type: 'refund' }],
+    chain: { sound: true },
+  })
+  t.ok(bundle.entries.length >= 5)
+  t.throws(() => disputeBundle(journal, MERCHANT, 'sale-none'), { code: 'JOURNAL_UNKNOWN' })
 })

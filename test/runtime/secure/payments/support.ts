@@ -239,6 +239,8 @@ export class TestHost implements Acquirer {
   reversalRules: ('ok' | 'silent' | 'lost')[] = []
   /** Advices are answered like this; the first is used up. */
   adviceRules: ('ok' | 'refuse' | 'silent' | 'lost')[] = []
+  /** Uploads are answered like this; the first is used up. */
+  uploadRules: ('ok' | 'silent')[] = []
   /** Card data of advices, as they came. */
   readonly advisedCards: string[] = []
   reachable = true
@@ -355,7 +357,12 @@ export class TestHost implements Acquirer {
   async upload(request: Parameters<Acquirer['upload']>[0]) {
     if (!this.reachable) return { kind: 'notSent' as const, reason: 'ROAD_CLOSED' }
     const { original, minor, number, count } = request
+    this.power.step('host: upload')
     this.log.push(`upload ${number}/${count} ${original.stan}`)
+    const line = this.ledger.get(this.#id(original))
+    if (line !== undefined && (line.state !== 'approved' || line.minor !== minor))
+      return { kind: 'refused' as const, responseCode: '12' }
+    if (this.uploadRules.shift() === 'silent') return { kind: 'failed' as const, reason: 'timeout' }
     const { kind, batch } = original
     this.ledger.set(this.#id(original), { minor, batch, kind, state: 'approved' })
     return { kind: 'acknowledged' as const, responseCode: '00' }
