@@ -52,7 +52,7 @@ export function emvTables(keys: {
     version: '008C',
     tacDenial: '0010000000', // service not allowed for card product
     tacOnline: 'DE48FC9906', // ODA failed or not done, expired, PIN trouble, floor limit, random selection
-    tacDefault: 'DC48FC9906',
+    tacDefault: 'DC48FC1906',
     floorLimit: '0',
     ddol: '9F3704',
     tdol: '9F02065F2A029A039C0195059F3704',
