@@ -230,6 +230,40 @@ if (browserPath === undefined) {
     t.ok(((await samePixels())?.size ?? 0) > 3)
   })
 
+  await t.test(
+    'a card is swiped: dragged through the groove, and chosen from the list by keyboard',
+    async (t) => {
+      await page.keyboard.press('Enter')
+      await reads('operator number')
+      for (const text of ['1001', '1111']) {
+        await page.keyboard.type(text)
+        await page.keyboard.press('Enter')
+      }
+      await reads('Today 1 of 10')
+      await page.keyboard.press('Enter')
+      await reads('Collect')
+      await page.keyboard.press('Enter')
+      await reads('Insert card')
+      await page.dragAndDrop('#cards-everyday [data-card="credit-pin"]', '#groove')
+      await reads('This card has a chip')
+      await picture('use-chip')
+      await page.focus('#swipeCard')
+      await page.selectOption('#swipeCard', 'stripe-only')
+      await page.selectOption('#swipeHow', 'bad')
+      await page.keyboard.press('Tab')
+      await page.keyboard.press('Tab')
+      await page.keyboard.press('Enter')
+      await reads('The stripe was not read')
+      await picture('swipe-again')
+      await page.selectOption('#swipeHow', 'clean')
+      await page.click('#swipe button')
+      await reads("courier's copy")
+      t.equal(await page.locator('#seated [data-card]').count(), 0, 'nothing is left in the slot')
+      await page.keyboard.press('Enter')
+      await reads('Today 2 of 10')
+    },
+  )
+
   await t.test('the whole handheld is in sight, a dot a whole number of dots', async (t) => {
     const SIZES = [
       { width: 1366, height: 768, scale: 1 },

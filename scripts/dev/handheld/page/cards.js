@@ -31,9 +31,11 @@ function element(card, seated) {
   }
   button.addEventListener('dragstart', (event) => {
     event.dataTransfer.setData('text/plain', card.id)
-    $('slot').classList.add('wanted')
+    for (const id of ['slot', 'groove']) $(id).classList.add('wanted')
   })
-  button.addEventListener('dragend', () => $('slot').classList.remove('wanted'))
+  button.addEventListener('dragend', () => {
+    for (const id of ['slot', 'groove']) $(id).classList.remove('wanted')
+  })
   button.addEventListener('click', () => insertOrPull(card.id))
   return button
 }

@@ -4,6 +4,7 @@ import { $, act, make, say } from './hands.js'
 import { showKeys } from './keypad.js'
 import { drawScreen, growPaper, tearPaper, unpack } from './pixels.js'
 import { sound } from './sound.js'
+import { showStripe, showSwipes } from './stripe.js'
 import { showCatalogue, showSwitches } from './switches.js'
 
 let dots = 384
@@ -81,6 +82,7 @@ function showState(state) {
   showSwitches(state)
   showKeys(state.keys)
   showCards(state.cards, state.inserted)
+  showStripe(state.stripe, state.cards)
   showWorlds([state.worlds ?? {}, state.powered])
   showMissing(state.missing ?? [])
   showLinks(state.links ?? [])
@@ -109,6 +111,7 @@ function inOrder(name, handle) {
 inOrder('catalogue', (catalogue) => {
   tearPaper()
   showCatalogue(catalogue)
+  showSwipes(catalogue.swipes)
   document.body.classList.remove('away')
 })
 inOrder('state', showState)
