@@ -240,9 +240,9 @@ if (browserPath === undefined) {
         await page.keyboard.press('Enter')
       }
       await reads('Today 1 of 10')
-      await page.keyboard.press('Enter')
-      await reads('Collect')
-      await page.keyboard.press('Enter')
+      await page.click('#chips button:has-text("Fatima")')
+      await reads('Waybill: PH-100005')
+      await click(['enter'])
       await reads('Insert card')
       await page.dragAndDrop('#cards-everyday [data-card="credit-pin"]', '#groove')
       await reads('This card has a chip')
@@ -259,7 +259,7 @@ if (browserPath === undefined) {
       await page.click('#swipe button')
       await reads("courier's copy")
       t.equal(await page.locator('#seated [data-card]').count(), 0, 'nothing is left in the slot')
-      await page.keyboard.press('Enter')
+      await click(['enter'])
       await reads('Today 2 of 10')
     },
   )

@@ -27,7 +27,7 @@ export function refusedEntry({
 }: EntryFacts): string | undefined {
   if (!isStripe(entryMode)) return hasChipData && !hasFallbackReason ? undefined : '30'
   if (hasChipData) return '30'
-  const serviceCode = /D[0-9]{4}([0-9]{3})/.exec(track2)?.[1]
+  const serviceCode = /^[0-9]+D[0-9]{4}([0-9]{3})/.exec(track2)?.[1]
   if (serviceCode === undefined) return '30'
   const chip = serviceCode.startsWith('2') || serviceCode.startsWith('6')
   const fallback = entryMode === 'fallback'

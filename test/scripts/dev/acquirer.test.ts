@@ -10,6 +10,9 @@ import { systemRandom } from '../../../hal/base/clock.js'
 import { silentLog } from '../../../hal/base/log.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 import { findTlv, parseTlv } from '../../../hal/base/tlv.js'
+import { readTrack } from '../../../hal/stripe-tracks.js'
+import type { ChipFailure } from '../../../runtime/secure/card-transaction.js'
+import { parseTrack2 } from '../../../runtime/secure/emv/track2.js'
 import { deriveInitialKey } from '../../../runtime/secure/keys/aes-dukpt.js'
 import {
   loadInitialKey,
@@ -246,6 +249,80 @@ t.test(
       batch: '000007',
       retrievalReference: clear(answer, 37),
     })
+  },
+)
+
+/** A sale as the terminal makes it of a swipe. */
+async function swiped(
+  cardId: string,
+  entryMode: string,
+  given: {
+    pin?: string
+    fallback?: ChipFailure
+    chipData?: Uint8Array
+    change?: (track2: string) => string
+  } = {},
+): Promise<Sale> {
+  const { 55: _icc, ...whole } = (await sale('credit-pin', 1700n, undefined)).fields
+  const application = profiles.find(({ id }) => id === cardId)!.applications[0]!
+  const read = readTrack(2, ascii.encode(deck.stripe(cardId).track2))
+  if (!(read instanceof Uint8Array)) throw new Error('an unreadable stripe')
+  const track = parseTrack2(ascii.encode((given.change ?? ((text) => text))(ascii.decode(read))))
+  if (track.kind === 'fault') throw new Error(track.rule)
+  const block =
+    given.pin === undefined
+      ? undefined
+      : await keys.encryptPin(ascii.encode(given.pin), ascii.encode(application.pan))
+  const cardData = await keys.encryptCardData(track.equivalent)
+  const fields = {
+    ...whole,
+    22: entryMode,
+    48: encodeCardData(given.fallback === undefined ? cardData : { ...cardData, fallback: given.fallback }),
+    ...(given.chipData && { 55: given.chipData }),
+  } as Fields
+  if (block === undefined) return { fields }
+  return { fields: { ...fields, 52: block.bytes }, pinKsn: block.ksn }
+}
+
+t.test(
+  'a stripe: taken where chip, entry mode and reason agree, and only if it is the real one',
+  async (t) => {
+    const codeOf = async (one: Sale) => {
+      const { answer, macOk } = await ask('0200', one.fields, one)
+      t.ok(macOk)
+      t.equal(clear(answer, 55), undefined, 'nothing for a chip')
+      return clear(answer, 39)
+    }
+    const signed = await swiped('stripe-only', '901')
+    t.equal(await codeOf(signed), '00')
+    t.match(await entryOf(signed), { state: 'approved', cryptogramOk: null, pinOk: null })
+    const fallback = { fallback: 'chipMute' } as const
+    const pin = await swiped('chip-broken', '801', { ...fallback, pin: '6802' })
+    t.equal(await codeOf(pin), '00')
+    t.match(await entryOf(pin), { state: 'approved', pinOk: 1, maskedPan: '999999******0402' })
+    t.equal(await codeOf(await swiped('chip-broken', '801', { ...fallback, pin: '1111' })), '55')
+    for (const reason of ['chipError', 'noApplication'] as const)
+      t.equal(await codeOf(await swiped('credit-pin', '801', { fallback: reason })), '00', reason)
+    const refused: readonly [string, () => Promise<Sale>, string][] = [
+      ['a chip passed over', () => swiped('credit-pin', '901'), '12'],
+      ['a fallback without a reason', () => swiped('credit-pin', '801'), '12'],
+      ['a reason without a fallback', () => swiped('stripe-only', '901', fallback), '12'],
+      ['a fallback of a card without a chip', () => swiped('stripe-only', '801', fallback), '12'],
+      ['a stripe with chip data', () => swiped('stripe-only', '901', { chipData: fromHex('9F2701') }), '30'],
+      ['a chip without its data', () => swiped('credit-pin', '051'), '30'],
+      [
+        'no service code',
+        () => swiped('stripe-only', '901', { change: (text) => text.replace('101', '=') }),
+        '30',
+      ],
+      ["the chip's CVV on a stripe", () => swiped('chip-on-stripe', '801', fallback), '05'],
+      [
+        'a service code that was rewritten',
+        () => swiped('credit-pin', '901', { change: (text) => text.replace('=3512201', '=3512101') }),
+        '05',
+      ],
+    ]
+    for (const [what, one, code] of refused) t.equal(await codeOf(await one()), code, what)
   },
 )
 

@@ -2,17 +2,18 @@
 import { request } from 'node:http'
 import { inflateRawSync } from 'node:zlib'
 import t, { type Test } from 'tap'
-import { concat } from '../../../hal/base/bytes.js'
+import { ascii, concat } from '../../../hal/base/bytes.js'
 import { KEYS } from '../../../hal/keypad.js'
 import type { VirtualCard } from '../../../hal/simulated/virtual-card.js'
-import { writeTrack } from '../../../hal/stripe-tracks.js'
+import { readTrack, writeTrack } from '../../../hal/stripe-tracks.js'
 import { checker } from '../../../runtime/api/contract.js'
-import { Action, CUT_MOMENTS } from '../../../scripts/dev/handheld/action.js'
+import { Action, CUT_MOMENTS, type SwipeManner } from '../../../scripts/dev/handheld/action.js'
 import { groupOf, sorted } from '../../../scripts/dev/handheld/card-groups.js'
 import { createHandheld, type Handheld } from '../../../scripts/dev/handheld/handheld.js'
 import { createPaperText } from '../../../scripts/dev/handheld/paper-text.js'
 import { createPowerCut } from '../../../scripts/dev/handheld/power-cut.js'
 import { servePage } from '../../../scripts/dev/handheld/server.js'
+import { swiped } from '../../../scripts/dev/handheld/swipe.js'
 import type { Deck } from '../../../scripts/dev/issuer/deck.js'
 
 const OK = Uint8Array.of(0x90, 0x00)
@@ -416,4 +417,25 @@ t.test('the page asks nobody else for anything', async (t) => {
   const all = [index, ...(await Promise.all(files.map(async (file) => (await ask(port, `/${file}`)).text)))]
   for (const text of all)
     t.notMatch(text.replaceAll('http://www.w3.org/2000/svg', ''), /https?:\/\/|url\(|@import/)
+})
+
+t.test('a card is swiped: well, too fast, half way; a board without a stripe slot says so', async (t) => {
+  const { handheld, port } = await served(t)
+  t.equal((await act(port, { insert: 'credit-pin' })).status, 200)
+  t.equal((await act(port, { swipe: 'credit-pin', how: 'bad' })).status, 200)
+  t.equal(handheld.inserted(), undefined, 'a card is not in two places')
+  t.equal((await act(port, { swipe: 'credit-pin' })).status, 200)
+  t.equal((await act(port, { swipe: 'credit-pin', how: 'upside down' })).status, 400)
+  t.match(await ask(port, '/api/state'), { text: /"stripe":true/ })
+  const whole = { track1: writeTrack(1, 'B99^A/B^3512201'), track2: writeTrack(2, '99=3512201') }
+  const read = (how: SwipeManner) => {
+    const { track1, track2 } = swiped(whole, how)
+    return [readTrack(1, ascii.encode(track1)), readTrack(2, ascii.encode(track2))]
+  }
+  t.same(read('clean'), [ascii.encode('B99^A/B^3512201'), ascii.encode('99=3512201')])
+  t.same(read('bad'), ['bad', 'bad'])
+  t.same(read('partial'), ['bad', 'bad'])
+  const without = createHandheld({ cards: smallDeck(), onPower: () => undefined, stripe: false })
+  t.teardown(() => without.close())
+  await t.rejects(without.act({ swipe: 'credit-pin' }), { code: 'NO_STRIPE_SLOT' })
 })
