@@ -6,7 +6,9 @@ import { systemRandom } from '../../../hal/base/clock.js'
 import { deriveInitialKey } from '../../../runtime/secure/keys/aes-dukpt.js'
 import { ACQUIRER_KEYS, loadInitialKey } from '../../../runtime/secure/keys/dukpt-terminal-keys.js'
 import { openFileKeyStore } from '../../../runtime/secure/keys/file-key-store.js'
+import { storeProtectionKey } from '../../../runtime/secure/keys/protection-key.js'
 import type { AcquirersDocument } from '../../../runtime/secure/payments/acquirer-document.js'
+import { deriveProtectionKey } from '../../key-room/packages.js'
 import { ensureIssuerKeys } from '../issuer/issuer-keys.js'
 import { type CertificateFiles, developmentAuthority } from './certificates.js'
 import {
@@ -31,6 +33,8 @@ export interface Surroundings {
   readonly terminal: CertificateFiles
   /** Base derivation key, hex; the terminal never sees it. */
   readonly bdk: string
+  /** The key room's master key, hex: terminals' protection keys are derived from it. */
+  readonly master: string
   readonly issuerKeys: string
 }
 
@@ -52,6 +56,7 @@ export function prepareSurroundings(dev: string): Surroundings {
     service: authority.issue('service', 'delivery-service', 'client'),
     terminal: authority.issue('terminal', TERMINAL_ID, 'client'),
     bdk: kept(join(dev, 'bdk.hex'), () => randomHex(16)),
+    master: kept(join(dev, 'master.hex'), () => randomHex(32)),
     issuerKeys,
   }
 }
@@ -76,7 +81,7 @@ export async function personalise({
   acquirerPort,
   hostMs,
 }: Personalisation): Promise<void> {
-  await giveKeys(secureDir, ACQUIRER_KEYS, surroundings.bdk)
+  await giveKeys(secureDir, ACQUIRER_KEYS, surroundings.bdk, surroundings.master)
   const signer = documentSigner(join(dev, 'signer'))
   writeFileSync(join(secureDir, 'document-root.pem'), signer.publicPem)
   const acquirers: AcquirersDocument = {
@@ -108,8 +113,8 @@ export async function personalise({
   signer.write(secureDir, 'emv', version, emvTables(ensureIssuerKeys(surroundings.issuerKeys)))
 }
 
-/** Gives a folder a key store with one initial key and its passphrase, once. */
-async function giveKeys(folder: string, set: string, bdk: string): Promise<void> {
+/** Gives a folder a key store with one initial key and its passphrase, once; a terminal also its protection key. */
+async function giveKeys(folder: string, set: string, bdk: string, master?: string): Promise<void> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const passphrase = kept(join(folder, 'passphrase'), () => randomHex(32))
   if (existsSync(join(folder, 'keys', `${set}.sealed`))) return
@@ -121,6 +126,11 @@ async function giveKeys(folder: string, set: string, bdk: string): Promise<void>
     random: systemRandom,
   })
   await loadInitialKey(store, set, { ikid, key: deriveInitialKey(fromHex(bdk), ikid) }, systemRandom)
+  if (master !== undefined)
+    await storeProtectionKey(store, {
+      cipher: 'aes',
+      key: deriveProtectionKey(fromHex(master), TERMINAL_ID),
+    })
   store.close()
 }
 
