@@ -16,6 +16,7 @@ import {
   VoidRequest,
 } from '../api/payments.js'
 import { Screen, ScreenResult } from '../api/screens.js'
+import { DocumentPiece, DocumentResult } from './documents.js'
 
 const closed = { additionalProperties: false } as const
 const ScreenId = Type.String({ minLength: 1, maxLength: 64 })
@@ -73,6 +74,8 @@ const SignedDocument = Type.Object(
 export const SecureMethods = {
   'terminal.info': { params: Nothing, result: TerminalInfo },
   'status.set': { params: OpenStatus, result: Nothing },
+  /** A signed document in pieces; it holds from the next payment on, and what is wrong with it is said by name. */
+  'documents.deliver': { params: DocumentPiece, result: DocumentResult },
   /** What should protect keys and is missing here, by name and in words; empty on a terminal that is set up right. */
   'terminal.protections': {
     params: Nothing,

@@ -9,7 +9,9 @@ import type { OpenStatus, TerminalInfo } from '../bridge/contract.js'
 import { type AppHost, startAppHost } from './app-host/app-host.js'
 import type { AppState } from './app-host/app-runner.js'
 import { type Bridge, connectBridge } from './bridge/bridge-client.js'
+import { deliverDocument } from './bridge/deliver-document.js'
 import { createPipes } from './bridge/pipes.js'
+import { createDocumentCourier } from './link/document-courier.js'
 import { createInbox } from './link/inbox.js'
 import { type Link, startLink } from './link/link.js'
 import { openLinkDatabase } from './link/link-database.js'
@@ -193,6 +195,16 @@ export async function startOpenWorld(
     },
   })
 
+  const documents = createDocumentCourier({
+    deliver: (type, envelope) => deliverDocument(bridge.secure, type, envelope),
+    outbox,
+    log,
+  })
+  stopListening.push(
+    bridge.on((connected) => {
+      if (connected) documents.retry()
+    }),
+  )
   if (config.mqtt !== undefined) {
     link = startLink({
       terminalId: config.terminalId,
@@ -200,6 +212,7 @@ export async function startOpenWorld(
       apps: config.apps,
       outbox,
       inbox,
+      onDocument: (type, envelope) => documents.take(type, envelope),
       nextSession: settings.nextSession,
       network,
       clock,

@@ -12,7 +12,7 @@ import { createAppFreeze } from './app-freeze.js'
 import { type BridgeServer, serveBridge } from './bridge-server.js'
 import type { CardTransactionFactory } from './card-transaction.js'
 import { type Documents, openDocuments } from './documents.js'
-import { EmvDocument, emvConfiguration } from './emv/configuration.js'
+import type { EmvConfiguration } from './emv/configuration.js'
 import { contactCardTransactions } from './emv/contact-card-transaction.js'
 import { KeyPackage } from './keys/key-package.js'
 import { createKeySets } from './keys/key-sets.js'
@@ -43,6 +43,7 @@ import { openCardVault } from './payments/sealed-cards.js'
 import { tlsLine } from './payments/tls-line.js'
 import { createPinEntry } from './pin/pin-entry.js'
 import { type MissingProtection, missingProtections } from './protections.js'
+import { openRunTimeDocuments } from './run-time-documents.js'
 import { createCardPrompts } from './screens/card-prompts.js'
 import { createOperatorPrompts } from './screens/operator-prompts.js'
 import { createScreenService, type HomeScreen, type ScreenService } from './screens/screen-service.js'
@@ -112,7 +113,6 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const merchant = readMerchantDocument(documents.read('merchant', MerchantDocument))
   const entries = readAcquirersDocument(documents.read('acquirers', AcquirersDocument)).acquirers
   const operators = readOperatorsDocument(documents.read('operators', OperatorsDocument))
-  const emv = emvConfiguration(documents.read('emv', EmvDocument))
   const missing = selfTest(config, log)
   const keyStore = await openKeyStore(config, board, random)
   const vault = await openCardVault(keyStore, random)
@@ -120,6 +120,8 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   const keysOf = new Map<string, CardKeys & MacKeys>()
   for (const entry of entries)
     keysOf.set(keySetOf(entry), await keySets.open(keySetOf(entry), keyProfile(entry)))
+  const ownKeys = keysOf.get(keySetOf(entries[0]!))!
+  const tables = await openRunTimeDocuments(documents, keyStore, ownKeys, log)
   const journal = openJournal(join(config.dataDir, 'journal.db'), clock, options.onFatal)
   pruneJournal(journal, join(config.dataDir, EXPORTS), clock.nowMs())
   const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))
@@ -158,7 +160,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   /** What is being paid: the card's data go under the keys of whoever will take it. */
   let paying: Money = { minor: 0n, currency: merchant.currency }
   const cardKeys = routedCardKeys(
-    keysOf.get(keySetOf(entries[0]!))!,
+    ownKeys,
     (bin) => keysOf.get(acquirers.keySetFor({ kind: 'sale', amount: paying, bin }))!,
   )
 
@@ -197,7 +199,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     merchant,
     cards:
       options.certifiedModule === undefined
-        ? cardTransactions(options, cardKeys, () => emv)
+        ? cardTransactions(options, cardKeys, () => tables.emv())
         : moduleCardTransactions({
             socketPath: options.certifiedModule.socket,
             acceptSimulated: config.profile === 'development',
@@ -217,6 +219,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
         locale: screens.language(),
       })
     },
+    exceptionFile: (cardToken) => tables.onExceptionFile(cardToken),
     session: {
       get operator() {
         return session.operator
@@ -253,6 +256,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
         log.info('keys.injected', { ...receipt })
         return receipt
       },
+      'documents.deliver': (piece) => tables.deliver(piece),
       'status.set': (facts) => {
         const back = facts.network === 'online' && status.network === 'offline'
         status = facts
@@ -299,7 +303,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
 function cardTransactions(
   options: SecureWorldOptions,
   keys: CardKeys,
-  configuration: () => ReturnType<typeof emvConfiguration>,
+  configuration: () => EmvConfiguration,
 ): CardTransactionFactory {
   const { board, clock, random, log } = options
   const reader = board.device('chip-card-reader')

@@ -32,6 +32,8 @@ export interface LinkOptions {
   readonly apps: readonly string[]
   readonly outbox: Outbox
   readonly inbox: Inbox
+  /** A signed document has come: `type` as the topic says, the envelope as it stands. */
+  readonly onDocument: (type: string, envelope: Uint8Array) => void
   /** Reserves the next number of a connection, durably. */
   readonly nextSession: () => number
   readonly network: NetworkState
@@ -106,6 +108,8 @@ export function startLink(options: LinkOptions): Link {
       for (const id of acks.ids) inFlight.delete(id)
       return outbox.acknowledge(acks.ids) // which fills the window
     }
+    if (topic.startsWith(topics.documents))
+      return options.onDocument(topic.slice(topics.documents.length), payload)
     const [app, down, ...rest] = topic.slice(`${topics.base}/app/`.length).split('/')
     const name = rest.join('/')
     const envelope = payload.length <= MAX_DOWN ? readPayload(DownEnvelope, payload) : undefined
@@ -157,7 +161,7 @@ export function startLink(options: LinkOptions): Link {
           endpoint,
           clientId: terminalId,
           sessionExpiryS: SESSION_EXPIRY_S,
-          subscriptions: [topics.ack, topics.allDown],
+          subscriptions: [topics.ack, topics.allDown, `${topics.documents}+`],
           will: { topic: topics.presence, payload: presence(false), delayS: WILL_DELAY_S },
           onMessage,
         },

@@ -16,6 +16,8 @@ export const deviceTopics = (device: string) => {
     /** Down: messages to an app. */
     down: (app: string, topic: string) => `${base}/app/${app}/down/${topic}`,
     allDown: `${base}/app/+/down/#`,
+    /** Down, retained: the newest signed document of a type, its envelope as it stands. */
+    documents: `${base}/documents/`,
   }
 }
 

@@ -5,10 +5,11 @@ import type { AddressInfo } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
 import { Aedes } from 'aedes'
 import type { Log } from '../../../hal/base/log.js'
+import { MAX_DOCUMENT } from '../../../runtime/bridge/documents.js'
 import { deviceTopics } from '../../../runtime/open/link/topics.js'
 
 /** Largest packet that is taken, in bytes. */
-const MAX_PACKET = 256 * 1024
+const MAX_PACKET = MAX_DOCUMENT + 4096
 
 export interface BrokerOptions {
   readonly host: string
@@ -36,9 +37,10 @@ export function mayPublish(device: string, topic: string): boolean {
   return /^(evt\/[a-z-]+|app\/[a-z0-9-]+\/up\/[a-z0-9-/]+)$/.test(rest)
 }
 
-/** May the device subscribe to that? Acknowledgements and messages down, its own. */
+/** May the device subscribe to that? Acknowledgements, messages and documents down, its own. */
 export function maySubscribe(device: string, filter: string): boolean {
-  const { ack, base } = deviceTopics(device)
+  const { ack, base, documents } = deviceTopics(device)
+  if (filter === `${documents}+`) return true
   return filter === ack || new RegExp(`^${base}/app/(\\+|[a-z0-9-]+)/down/`).test(filter)
 }
 

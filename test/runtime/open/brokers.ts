@@ -98,7 +98,7 @@ export async function mosquitto(credentials: Credentials): Promise<TestBroker> {
       `user ${SERVICE}`,
       'topic readwrite pos/v1/#',
       ...['presence', 'taken', 'evt/#', 'app/+/up/#'].map((path) => `pattern write pos/v1/d/%u/${path}`),
-      ...['ack', 'app/+/down/#'].map((path) => `pattern read pos/v1/d/%u/${path}`),
+      ...['ack', 'documents/+', 'app/+/down/#'].map((path) => `pattern read pos/v1/d/%u/${path}`),
     ].join('\n'),
     { mode: 0o600 },
   )

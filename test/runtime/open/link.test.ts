@@ -166,6 +166,7 @@ for (const kind of ['embedded', 'mosquitto'] as const) {
       apps: ['courier'],
       outbox,
       inbox,
+      onDocument: () => undefined,
       nextSession: () => ++sessions,
       network,
       clock: hurried,

@@ -198,6 +198,7 @@ for (const kind of ['embedded', 'mosquitto'] as const) {
         apps: ['courier'],
         outbox,
         inbox,
+        onDocument: () => undefined,
         nextSession: (() => {
           let n = 0
           return () => ++n
