@@ -116,7 +116,10 @@ let missing = 0
 let branches = 0
 try {
   failed = await runTests(folder)
-  const names = readdirSync(built).filter((name) => name.endsWith('.js'))
+  // By source: the build may still hold files whose source is gone.
+  const names = readdirSync(join(packageRoot, ROOM))
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => name.replace(/\.ts$/, '.js'))
   const coverage = readdirSync(folder).map(
     (file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as V8Coverage,
   )

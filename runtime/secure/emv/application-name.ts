@@ -18,7 +18,7 @@ export const CODE_TABLE_BIT: Readonly<Record<number, readonly [byte: number, mas
 /** True if 9F40 says that the terminal can show that code table. */
 export function supportsCodeTable(additionalCapabilities: Uint8Array, index: number): boolean {
   const row = CODE_TABLE_BIT[index]
-  return row !== undefined && ((additionalCapabilities[row[0] - 1] ?? 0) & row[1]) !== 0
+  return row !== undefined && (additionalCapabilities[row[0] - 1]! & row[1]) !== 0
 }
 
 /**

@@ -3,7 +3,7 @@ import { type Static, Type } from 'typebox'
 import { equalBytes, fromHex, toHex } from '../../../hal/base/bytes.js'
 import { sha1 } from '../../../hal/base/ciphers.js'
 import { PosternError } from '../../../hal/base/errors.js'
-import { CURRENCIES, MAX_MINOR } from '../../../hal/base/money.js'
+import { CURRENCIES } from '../../../hal/base/money.js'
 import { checker } from '../../api/contract.js'
 import { type CaKey, caKeyChecksum, type EccCaKey, type RsaCaKey } from './ca-keys.js'
 import { dateNumber } from './dates.js'
@@ -265,7 +265,6 @@ function applicationOf(row: EmvDocument['applications'][number]): ApplicationCon
     if (BigInt(random.threshold) > floorLimit)
       refuse(where, 'randomSelection.threshold', 'is above floorLimit (Book 3, 10.6.2)')
   }
-  if (floorLimit > MAX_MINOR) refuse(where, 'floorLimit', 'is above n12')
   return {
     aid: fromHex(row.aid),
     partialSelection: row.partialSelection,

@@ -115,11 +115,11 @@ export async function cardActionAnalysis(
 
 /** The type that the CID in the store tells. */
 function cryptogramOf(data: TransactionData): CryptogramType {
-  const bits = (data.card(TAG.CID)?.[0] ?? 0) & 0xc0
+  const bits = data.need(TAG.CID)[0]! & 0xc0
   return bits === CRYPTOGRAM.TC ? 'TC' : bits === CRYPTOGRAM.ARQC ? 'ARQC' : 'AAC'
 }
 
 /** Bit 4 of the CID in the store (Book 3, table 15). */
 function adviceRequiredBy(data: TransactionData): boolean {
-  return ((data.card(TAG.CID)?.[0] ?? 0) & 0x08) !== 0
+  return (data.need(TAG.CID)[0]! & 0x08) !== 0
 }
