@@ -3,6 +3,7 @@ import type { PaymentView } from '../../runtime/api/payments.js'
 import { REFUSAL_REASONS, type RefusalReason } from './messages.js'
 import { type Attempt, collect, type Desk, resolveOpen, undo } from './payment.js'
 import { chooseReceipt, printCustomerReceipt, printReceipts } from './receipts.js'
+import { refund } from './refund.js'
 import type { Report, Stop, StopState } from './round.js'
 import { clip, type MoneyJson, pieces } from './texts.js'
 import type { MakeScreen, Ui } from './ui.js'
@@ -17,7 +18,7 @@ const nothingDue = (stop: Stop) => stop.parcel.due.minor === '0'
 /** What can be done with a stop as it stands, by the text key of each item. */
 export function actionsFor(stop: Stop): string[] {
   if (stop.collecting !== undefined || stop.undoing !== undefined) return ['check']
-  if (stop.state !== 'open') return [...(stop.paid === undefined ? [] : ['receipt']), 'undo']
+  if (stop.state !== 'open') return stop.paid === undefined ? ['undo'] : ['receipt', 'undo', 'refund']
   return [...(nothingDue(stop) ? ['deliver'] : ['collect', 'partly']), 'refused', 'notAtHome']
 }
 
@@ -121,6 +122,9 @@ async function act(action: string, ui: Ui, desk: Desk, stop: Stop): Promise<bool
       return finish(ui, desk, stop, 'notAtHome')
     case 'receipt':
       await chooseReceipt(ui, desk, stop.paid!.key)
+      return false
+    case 'refund':
+      await refund(ui, desk, stop)
       return false
     case 'undo':
       await takeBack(ui, desk, stop)
