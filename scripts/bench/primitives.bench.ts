@@ -1,5 +1,6 @@
 // The parts that every payment goes through: messages, keys, the journal; each beside something well known.
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromHex, toHex } from '../../hal/base/bytes.js'
@@ -15,6 +16,11 @@ import {
 } from '../../runtime/secure/payments/iso8583/security-fields.js'
 import { openJournal } from '../../runtime/secure/payments/journal.js'
 import { type Bench, type Row, ratesPerSecond } from './measure.js'
+
+/** What is used of npm's `iso_8583`, which brings no types. */
+type Peer = new (
+  message?: Record<string, string>,
+) => { getBufferMessage(): Buffer; getIsoJSON(message: Buffer): unknown }
 
 /** A sale of the size of a real one. */
 function sale(): Message {
@@ -51,9 +57,22 @@ function messages(): Row[] {
       [...message.fields].map(([key, value]) => [key, typeof value === 'string' ? value : toHex(value)]),
     ),
   }
-  const [ours, json] = ratesPerSecond([
+  const Iso8583 = createRequire(import.meta.url)('iso_8583') as Peer
+  // The peer knows no binary: the same fields as text, without those that it would refuse.
+  const peer = {
+    0: '0200',
+    3: '000000',
+    4: '000000001250',
+    7: '1122054501',
+    11: '000042',
+    12: '064501',
+    13: '1122',
+  }
+  const more = { 22: '051', 25: '00', 41: 'T0000001', 42: 'MERCHANT0000001', 49: '978' }
+  const [ours, json, npm] = ratesPerSecond([
     () => unpack(POSTERN_DEV, pack(POSTERN_DEV, message)),
     () => JSON.parse(JSON.stringify(content)),
+    () => new Iso8583().getIsoJSON(new Iso8583({ ...peer, ...more }).getBufferMessage()),
   ])
   return [
     {
@@ -61,6 +80,12 @@ function messages(): Row[] {
       value: ours!,
       unit: '/s',
       peer: { what: `JSON, stringify and parse (${JSON.stringify(content).length} bytes)`, value: json! },
+    },
+    {
+      what: 'the same, beside npm iso_8583 with 12 of its fields',
+      value: ours!,
+      unit: '/s',
+      peer: { what: 'iso_8583 2.6.7, pack and unpack', value: npm! },
     },
   ]
 }

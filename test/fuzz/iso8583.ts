@@ -1,31 +1,23 @@
 // Fuzz of the ISO 8583 parsers: unpack, framing and security fields give a message or a typed error, and packing repeats it.
 import { equalBytes } from '../../hal/base/bytes.js'
 import { isPosternError } from '../../hal/base/errors.js'
-import {
-  type Dialect,
-  defineDialect,
-  pack,
-  patchDialect,
-  unpack,
-} from '../../runtime/secure/payments/iso8583/codec.js'
+import { type Dialect, pack, unpack } from '../../runtime/secure/payments/iso8583/codec.js'
 import { describeMessage } from '../../runtime/secure/payments/iso8583/describe.js'
-import { ISO87_ASCII, ISO87_ASCII_TABLE } from '../../runtime/secure/payments/iso8583/dialects/iso87-ascii.js'
+import { DIALECT_NAMES, hostDialect } from '../../runtime/secure/payments/iso8583/dialects/host-dialects.js'
+import { ISO87_ASCII } from '../../runtime/secure/payments/iso8583/dialects/iso87-ascii.js'
 import { ISO87_BINARY } from '../../runtime/secure/payments/iso8583/dialects/iso87-binary.js'
-import { POSTERN_DEV } from '../../runtime/secure/payments/iso8583/dialects/postern-dev.js'
+import { ISO87_EBCDIC } from '../../runtime/secure/payments/iso8583/dialects/iso87-ebcdic.js'
+import { ISO93 } from '../../runtime/secure/payments/iso8583/dialects/iso93.js'
 import { Deframer } from '../../runtime/secure/payments/iso8583/framing.js'
-import { restyle } from '../../runtime/secure/payments/iso8583/notation.js'
+import { fromFields, type HostMessage, toFields } from '../../runtime/secure/payments/iso8583/host-message.js'
 import {
   decodeCardData,
   decodeSecurityControl,
 } from '../../runtime/secure/payments/iso8583/security-fields.js'
 
-const EBCDIC = defineDialect(
-  patchDialect(
-    restyle(ISO87_ASCII_TABLE, { digits: 'ebcdic', text: 'ebcdic', bytes: 'hex-ebcdic', prefix: 'ebcdic' }),
-    { name: 'ebcdic' },
-  ),
-)
-const DIALECTS: readonly Dialect[] = [ISO87_ASCII, ISO87_BINARY, EBCDIC, POSTERN_DEV]
+const HOSTS = DIALECT_NAMES.map((name) => hostDialect(name))
+const TERMINAL: readonly Dialect[] = HOSTS.map(({ wire }) => wire)
+const DIALECTS: readonly Dialect[] = [ISO87_ASCII, ISO87_BINARY, ISO87_EBCDIC, ISO93, ...TERMINAL]
 
 const FIELDS: readonly (readonly [string, string | Uint8Array])[] = [
   ['4', '000000001250'],
@@ -37,20 +29,40 @@ const FIELDS: readonly (readonly [string, string | Uint8Array])[] = [
   ['90', '0'.repeat(42)],
 ]
 
+const SALE: HostMessage = {
+  type: 'financial',
+  role: 'request',
+  elements: {
+    nii: '001',
+    terminalId: 'TERM0001',
+    merchantId: 'MERCHANT0000001',
+    processing: 'cashback',
+    amountMinor: '1250',
+    cashbackMinor: '250',
+    currency: '978',
+    transmitted: '1122054501',
+    local: '261122064501',
+    stan: '000042',
+    entryMode: 'chip',
+    condition: 'normal',
+    batch: '000007',
+    receipt: '000123',
+    security: new Uint8Array(15),
+    emv: Uint8Array.of(0x9f, 0x26, 0x01, 0x00),
+  },
+}
+
 /** A valid message of each dialect, so that mutations get past MTI, bitmap and layout. */
 const SAMPLES: ReadonlyMap<Dialect, Uint8Array> = new Map(
   DIALECTS.map((dialect) => {
-    const echo: readonly (readonly [string, string | Uint8Array])[] = [
-      ['7', '1122054501'],
-      ['11', '000042'],
-      ['24', '001'],
-      ['41', 'T0000001'],
-      ['42', 'MERCHANT0000001'],
-      ['53', new Uint8Array(15)],
-      ['70', '301'],
-      ['128', new Uint8Array(8)],
-    ]
-    return [dialect, pack(dialect, { mti: '0800', fields: new Map(dialect === POSTERN_DEV ? echo : FIELDS) })]
+    const index = TERMINAL.indexOf(dialect)
+    if (index < 0) {
+      const fields =
+        dialect === ISO93 ? FIELDS.filter(([key]) => key === '4' || key === '11' || key === '44') : FIELDS
+      return [dialect, pack(dialect, { mti: '0800', fields: new Map(fields) })]
+    }
+    const { mti, fields } = toFields(HOSTS[index]!, SALE)
+    return [dialect, pack(dialect, { mti, fields: new Map([...fields, ['64', new Uint8Array(8)]]) })]
   }),
 )
 
@@ -79,6 +91,8 @@ export const target = {
     const message = typed(() => unpack(dialect, input))
     if (message !== undefined) {
       describeMessage(dialect, message)
+      const index = TERMINAL.indexOf(dialect)
+      if (index >= 0) typed(() => fromFields(HOSTS[index]!, message))
       const packed = pack(dialect, message)
       if (!equalBytes(pack(dialect, unpack(dialect, packed)), packed))
         throw new Error('packing is not stable')

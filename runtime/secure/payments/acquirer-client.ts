@@ -34,6 +34,13 @@ const TRY_LATER_CODES: readonly string[] = ['09', '19', '68', '90', '91', '92', 
 const UPLOAD_WANTED = '95'
 const NOT_FOUND_FINAL_AFTER_MS = 120_000
 
+/** The payment that a message is about, by trace number and time, the same in its reversal. */
+function aboutOf(message: HostMessage | undefined): { subject: string; reversal: boolean } {
+  const { stan = '', local = '', originalStan = '', originalLocal = '' } = message?.elements ?? {}
+  const reversal = message?.type === 'reversal'
+  return { subject: reversal ? `${originalStan} ${originalLocal}` : `${stan} ${local}`, reversal }
+}
+
 /** An answer that nothing waited for: late, double, or not ours. */
 export interface Stray {
   readonly acquirer: string
@@ -91,6 +98,7 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
       {
         fresh,
         beforeSend,
+        about: () => aboutOf(request),
         async build() {
           const taken = await keys.nextRequestKsn()
           ksn = taken

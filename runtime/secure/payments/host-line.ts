@@ -29,6 +29,8 @@ export interface ExchangeRequest<T> {
   readonly beforeSend: BeforeSend
   /** A new session, even where one lingers: for what must not meet a line that died unnoticed. */
   readonly fresh: boolean
+  /** The payment that the built message is about, for roads that remember what was reversed. */
+  readonly about?: () => { readonly subject: string; readonly reversal: boolean }
 }
 
 interface LineSession {
