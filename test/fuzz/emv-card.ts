@@ -211,6 +211,7 @@ export const target = {
         }),
       })),
     })
+    let badTrace: string | undefined
     const transaction = contactCardTransactions({
       reader,
       keys: {
@@ -228,7 +229,7 @@ export const target = {
       log,
       keepTrace(trace) {
         const fault = traceFault(trace)
-        if (fault !== undefined) throw new Error(`a trace that is none: ${fault}`)
+        if (fault !== undefined) badTrace = fault
       },
     })(people, {
       lastAmount: async () => (choices.below(4) === 3 ? money(5000, 'EUR') : undefined),
@@ -296,6 +297,7 @@ export const target = {
         throw new Error('a PAN in DE55')
     }
     await transaction.finish({ approved: false })
+    if (badTrace !== undefined) throw new Error(`a trace that is none: ${badTrace}`)
     if (commands > 2 * MAX_EXCHANGES) throw new Error(`${commands} commands`)
     if (prompts > 100) throw new Error(`${prompts} PINs asked for`)
     if (secrets.some((secret) => secret.some((byte) => byte !== 0)))

@@ -471,6 +471,7 @@ export interface TerminalOptions {
   readonly operator?: Operator | null
   readonly supervisor?: string | undefined
   readonly isOnline?: () => boolean
+  readonly exceptionFile?: (cardToken: string) => boolean
   /** Who answers the secure world's own questions; yes to everything where absent. */
   readonly ask?: (screen: Screen) => ScreenResult | Promise<ScreenResult>
   /** Card data of offline approvals survive a cut under this name; the folder's where absent. */
@@ -512,6 +513,7 @@ export function startTerminal(options: TerminalOptions): Terminal {
     clock,
     log: options.log ?? silentLog,
     isOnline: options.isOnline ?? (() => true),
+    ...(options.exceptionFile !== undefined && { exceptionFile: options.exceptionFile }),
     vault: testVault(options.store ?? options.folder, power),
     ask: async (screen) => options.ask?.(screen) ?? { type: 'confirmed' },
     onChanged: () => {
