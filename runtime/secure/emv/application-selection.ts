@@ -76,7 +76,7 @@ async function byPaymentSystemEnvironment(
   const fci = tryParseTemplate(answer.data, TAG.FCI)
   const proprietary = findTlv(fci?.children, TAG.FCI_PROPRIETARY)?.children
   const sfi = findTlv(proprietary, TAG.SFI)?.value
-  // Book 1, 11.3.4: the directory's SFI is 1 to 10.
+  // Book 1, 12.2.3: the directory's SFI is 1 to 10.
   if (sfi?.length !== 1 || sfi[0]! < 1 || sfi[0]! > 10) return none
   const languagePreference = findTlv(proprietary, TAG.LANGUAGE_PREFERENCE)?.value
   const codeTable = codeTableOf(proprietary)

@@ -1,4 +1,4 @@
-// What leaves the kernel: facts for screens and receipts, DE55 for the host (EMV Book 4 v4.4, 7.1 and annex A; PCI DSS 3.4.1).
+// What leaves the kernel: facts for screens and receipts, DE55 for the host (EMV Book 4 v4.4, 12.1 and annex A; PCI DSS 3.4.1).
 import { ascii, concat, erase, toHex } from '../../../hal/base/bytes.js'
 import { TAG } from '../../../hal/base/tags.js'
 import { encodeTlv } from '../../../hal/base/tlv.js'
@@ -6,7 +6,7 @@ import type { CardFacts } from '../card-transaction.js'
 import type { CryptogramType } from './commands.js'
 import { panDigits, type TransactionData } from './transaction-data.js'
 
-/** Issuer script results as schemes number them; EMV gives the object no tag (Book 4, annex A2). */
+/** Issuer script results as schemes number them; EMV gives the object no tag (Book 4, annex A5). */
 const SCRIPT_RESULTS = 0x9f5b
 
 /** DE55's objects in order: the cryptogram, its inputs, and what the issuer needs to judge them. Never 57, 5A, 5F20, 5F24. */

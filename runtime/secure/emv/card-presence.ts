@@ -1,4 +1,4 @@
-// Getting a card: prompt, wait, power on, another try after a failed read, or a swipe (EMV Book 4 v4.4, 2.3, 6.2 and 11.1).
+// Getting a card: prompt, wait, power on, another try after a failed read, or a swipe (EMV Book 4 v4.4, 6.6 and 11.2).
 import { isPosternError } from '../../../hal/base/errors.js'
 import type { Money } from '../../../hal/base/money.js'
 import type { ChipCardReader, ChipCardSession } from '../../../hal/chip-card-reader.js'

@@ -1,4 +1,4 @@
-// A card that is pulled while people are asked: the prompt goes, and the payment ends as removed (EMV Book 4 v4.4, 6.2).
+// A card that is pulled while people are asked: the prompt goes, and the payment ends as removed (EMV Book 4 v4.4, 6.6.1).
 import type { ChipCardReader } from '../../../hal/chip-card-reader.js'
 import { type CardEnd, ends, isEnd } from './card-end.js'
 import { isAborted } from './card-presence.js'

@@ -4,7 +4,7 @@ import { concat } from '../../../hal/base/bytes.js'
 /** Status words that some step decides on (Book 1, 11.2-11.3; Book 3, 6.3.5 and 6.5). */
 export const SW = {
   OK: 0x9000,
-  /** SELECT: selected file or application is invalidated (Book 1, table 5). */
+  /** SELECT: selected file or application is invalidated (Book 1, 12.3.3; Book 3, table 4). */
   BLOCKED: 0x6283,
   /** VERIFY, EXTERNAL AUTHENTICATE: failed, no counter told. */
   FAILED: 0x6300,

@@ -154,7 +154,7 @@ export interface ApplicationConfiguration {
 
 /**
  * The two choices that Book 2, 6.6 leaves to the terminal: CDA with an ARQC, and CDA with the final TC after an online
- * approval. Numbered as terminal approvals do (Book 3, 10.3): 1 both, 2 the ARQC alone, 3 neither, 4 the final TC alone.
+ * approval. Numbered as in Book 2, D4, table 51: 1 both, 2 the ARQC alone, 3 neither, 4 the final TC alone.
  */
 export type CdaMode = 1 | 2 | 3 | 4
 

@@ -12,7 +12,7 @@ export interface DolEntry {
 /** Where values come from: the first source that has the tag wins. */
 export type ValueOf = (tag: number) => Uint8Array | undefined
 
-/** Longest data field that a DOL may ask for: what a short APDU carries (Book 3, 5.4; Book 1, 9.4.1). */
+/** Longest data field that a DOL may ask for: what a short APDU carries (Book 3, 5.4; Book 1, 11.1.1). */
 export const MAX_DOL_DATA = 255
 const MAX_TAG_BYTES = 4
 
@@ -52,7 +52,7 @@ export function dolDataLength(entries: readonly DolEntry[]): number {
 }
 
 /**
- * The concatenated values in the list's order, each cut or padded by its format (Book 3, 5.4, rules 2a to 2d).
+ * The concatenated values in the list's order, each cut or padded by its format (Book 3, 5.4, step 2).
  * @throws PosternError `DOL_INVALID` where the list is malformed or asks for more than 255 bytes
  */
 export function buildDolData(dol: Uint8Array, lookUp: ValueOf): Uint8Array {
@@ -62,7 +62,7 @@ export function buildDolData(dol: Uint8Array, lookUp: ValueOf): Uint8Array {
   const out = new Uint8Array(length)
   let at = 0
   for (const entry of entries) {
-    // An unknown tag and a constructed one are zeros whatever we hold (rules 2a and 2b).
+    // An unknown tag and a constructed one are zeros whatever we hold (5.4, step 2).
     const value = isConstructed(entry.tag) ? undefined : lookUp(entry.tag)
     if (value) placeValue(out.subarray(at, at + entry.length), entry.tag, value)
     at += entry.length
@@ -70,7 +70,7 @@ export function buildDolData(dol: Uint8Array, lookUp: ValueOf): Uint8Array {
   return out
 }
 
-/** Writes `value` into a zeroed field by the tag's format (Book 3, 5.4, rules 2c and 2d). */
+/** Writes `value` into a zeroed field by the tag's format (Book 3, 5.4, step 2). */
 function placeValue(field: Uint8Array, tag: number, value: Uint8Array): void {
   const format = formatOfTag(tag)
   if (format === 'n') {

@@ -1,4 +1,4 @@
-// May this stripe be used, and how is its holder verified? Service code, chip first, fallback (EMV Book 4 v4.4, 2.3; ISO/IEC 7813; scheme rules).
+// May this stripe be used, and how is its holder verified? Service code, chip first, fallback (EMV Book 4 v4.4, 6.6; ISO/IEC 7813; scheme rules).
 import type { CardRequestType, ChipFailure, FallbackReason } from '../card-transaction.js'
 import { type CardEnd, ends } from './card-end.js'
 import { isExpired } from './dates.js'

@@ -1,4 +1,4 @@
-// A payment with the stripe that a swipe gave: PIN or signature, what the host is sent, and its answer (EMV Book 4 v4.4, 2.3; ISO/IEC 7813).
+// A payment with the stripe that a swipe gave: PIN or signature, what the host is sent, and its answer (EMV Book 4 v4.4, 6.6; ISO/IEC 7813).
 import { ascii, erase } from '../../../hal/base/bytes.js'
 import type { Money } from '../../../hal/base/money.js'
 import type { Swipe } from '../../../hal/magnetic-stripe-reader.js'

@@ -24,9 +24,9 @@ export interface RiskServices {
   readonly random: Random
   /** Amount of the latest stored transaction with this PAN, against split sales (10.6.1); 0n where none is known. */
   readonly lastAmountOfCard: bigint
-  /** The card stands on the terminal's exception file (Book 4, 6.3.6). */
+  /** The card stands on the terminal's exception file (Book 4, 6.3.5). */
   readonly onExceptionFile: boolean
-  /** The merchant wants the issuer asked (Book 4, 6.3.5, attended terminals). */
+  /** The merchant wants the issuer asked (Book 4, 6.5.3, attended terminals). */
   readonly forceOnline: boolean
 }
 
