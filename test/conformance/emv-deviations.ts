@@ -12,7 +12,7 @@ import { skipped, type Vector, type VectorFile, type Verdict } from './vectors.j
 type Got = unknown
 
 export interface Deviation {
-  readonly kind: 'atr' | 'read-afl-records'
+  readonly kind: 'atr' | 'read-afl-records' | 'processing-restrictions'
   readonly applies: (vector: Vector, got: Got) => boolean
   readonly clause: string
   readonly why: string
@@ -132,6 +132,23 @@ export const DEVIATIONS: readonly Deviation[] = [
     clause:
       'Book 3, 10.3: authentication fails for a record that is not coded with tag 70; an empty template is, and adds nothing',
     why: 'the recorder cannot append nothing to its buffer',
+  },
+  {
+    kind: 'processing-restrictions',
+    applies: (vector, got) => {
+      const given = [vector.given.params, vector.given.config?.data ?? vector.given.config].flatMap(
+        (list) => list ?? [],
+      )
+      const value = (tag: string): string => given.find(({ t }: Vector) => t === tag)?.v ?? ''
+      const withServiceBit = BigInt(`0x${vector.expect.tvr}`) | 0x10_0000_00n
+      return (
+        (value('9C') === '09' || (value('9C') === '00' && /[1-9A-F]/.test(value('9F03')))) &&
+        BigInt(`0x${got}`) === withServiceBit
+      )
+    },
+    clause:
+      'Book 3, 10.4.2, table 36: a purchase needs its bit and a cashback amount needs its own, whatever 9C says',
+    why: 'the recorder looks at one row by 9C: cashback alone for 09, goods and services alone for 00',
   },
 ]
 

@@ -151,11 +151,13 @@ const cvmList: Handler = (vector) => {
   })
 }
 
-const restrictions: Handler = (vector) => {
+const restrictions: Handler = (vector, file) => {
   const data = dataOf(vector.given)
   processingRestrictions(data)
   const { outcome, tvr } = vector.expect
-  return check([outcome, tvr], [outcome === undefined ? undefined : 'OK', toHex(data.need(TAG.TVR))])
+  const got = toHex(data.need(TAG.TVR))
+  const verdict = check([outcome, tvr], [outcome === undefined ? undefined : 'OK', got])
+  return unlessDeviation('processing-restrictions', verdict, got, vector, file)
 }
 
 const risk: Handler = async (vector) => {

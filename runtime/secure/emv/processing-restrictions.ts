@@ -58,19 +58,22 @@ function isServiceAllowed(usage: Uint8Array, data: TransactionData): boolean {
   // Without 5F28 nothing says which of the two columns applies.
   if (!issuerCountry) return true
   const domestic = equalBytes(issuerCountry, data.get(TAG.TERMINAL_COUNTRY) ?? new Uint8Array())
-  switch (data.get(TAG.TRANSACTION_TYPE)?.[0]) {
-    case TRANSACTION_TYPE.cash:
-      return hasBit(usage, domestic ? AUC.domesticCash : AUC.internationalCash)
-    case TRANSACTION_TYPE.purchase:
-      return isPurchaseAllowed(usage, domestic)
-    case TRANSACTION_TYPE.cashback:
-      return (
-        isPurchaseAllowed(usage, domestic) &&
-        hasBit(usage, domestic ? AUC.domesticCashback : AUC.internationalCashback)
-      )
-    default:
-      return true
-  }
+  const type = data.get(TAG.TRANSACTION_TYPE)?.[0]
+  // Table 36: each row that applies asks for its bit.
+  if (type === TRANSACTION_TYPE.cash && !hasBit(usage, domestic ? AUC.domesticCash : AUC.internationalCash))
+    return false
+  const purchase = type === TRANSACTION_TYPE.purchase || type === TRANSACTION_TYPE.cashback
+  if (purchase && !isPurchaseAllowed(usage, domestic)) return false
+  const cashback = type === TRANSACTION_TYPE.cashback || hasCashbackAmount(data)
+  return !cashback || hasBit(usage, domestic ? AUC.domesticCashback : AUC.internationalCashback)
+}
+
+/** 9F03 above zero in a purchase: whatever 9C says, some of it is handed out. */
+function hasCashbackAmount(data: TransactionData): boolean {
+  return (
+    data.get(TAG.TRANSACTION_TYPE)?.[0] === TRANSACTION_TYPE.purchase &&
+    (data.get(TAG.AMOUNT_OTHER)?.some((byte) => byte !== 0) ?? false)
+  )
 }
 
 /** Goods or services: the terminal doesn't know which of the two is sold, either will do. */

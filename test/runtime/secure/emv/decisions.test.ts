@@ -54,6 +54,15 @@ t.test('restrictions: versions, service, dates', async (t) => {
     run({ [TAG.USAGE_CONTROL]: '4100', [TAG.ISSUER_COUNTRY]: '0276' }, { [TAG.TRANSACTION_TYPE]: '01' }),
     '10',
   )
+  const purchase = (usage: string, other: string) =>
+    run(
+      { [TAG.USAGE_CONTROL]: usage, [TAG.ISSUER_COUNTRY]: '0276' },
+      { [TAG.TRANSACTION_TYPE]: '00', [TAG.AMOUNT_OTHER]: other },
+    )
+  t.equal(purchase('2900', '000000001000'), '10', 'a cashback amount asks for its own bit')
+  t.equal(purchase('2980', '000000001000'), '00')
+  t.equal(purchase('2900', '000000000000'), '00')
+  t.equal(purchase('0180', '000000001000'), '10', 'and the purchase for its own')
   t.equal(run({ [TAG.EXPIRATION_DATE]: '261121' }), '40')
   t.equal(run({ [TAG.EFFECTIVE_DATE]: '261123' }), '20')
 })
