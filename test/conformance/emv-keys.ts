@@ -184,7 +184,7 @@ const capk: Handler = (vector, file) => {
   const computed = toHex(sha1(...caKeyChecksum({ rid: rid!, index, modulus: modulus!, exponent: exponent! })))
   if (computed !== vector.sha1) return check(vector.sha1, computed)
   const got = readKeys([vector])
-  // Book 2, B2.1 (exponent 3 or 65537) and 11.2 (at most 248 bytes): keys that no document may hold, whatever their
+  // Book 2, B2.1 (exponent 3 or 65537; table 43: at most 248 bytes): keys that no document may hold, whatever their
   // checksum; nothing in a vector asserts that one is taken.
   if (modulus!.length < 64 || modulus!.length > 248) return check('modulus', 'key' in got ? got.key : got)
   if (!['03', '010001'].includes(vector.exponent)) return check('exponent', 'key' in got ? got.key : got)
