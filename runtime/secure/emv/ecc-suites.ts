@@ -60,8 +60,9 @@ export type CurvePoint = InstanceType<Curve['Point']>
 /** Point4x() (B2.2.1 e): the point with that x-coordinate and the lesser y; undefined where the curve has none. */
 export function pointAt(curve: Curve, x: Uint8Array): CurvePoint | undefined {
   const { Fp, CURVE, fromAffine } = curve.Point
+  if (x.length !== curve.fieldBytes) return undefined
   const at = toInteger(x)
-  if (x.length !== curve.fieldBytes || at >= Fp.ORDER) return undefined
+  if (at >= Fp.ORDER) return undefined
   const { a, b } = CURVE()
   const square = Fp.add(Fp.mul(Fp.sqr(at), at), Fp.add(Fp.mul(a, at), b))
   let root: bigint

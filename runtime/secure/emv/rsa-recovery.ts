@@ -1,7 +1,7 @@
 // Recovery of signed data: RSA with message recovery and SHA-1 (EMV Book 2 v4.4, annexes A2.1, B2.1 and B3.1).
 import { equalBytes } from '../../../hal/base/bytes.js'
 import { rsaPublic, sha1 } from '../../../hal/base/ciphers.js'
-import { isPosternError, PosternError } from '../../../hal/base/errors.js'
+import { PosternError } from '../../../hal/base/errors.js'
 import { toInteger, toOctets } from './integers.js'
 
 /** A public key that can recover: modulus and exponent. */
@@ -41,9 +41,9 @@ export function recover(key: RsaKey, signature: Uint8Array, format: number): Rec
   let clear: Uint8Array
   try {
     clear = recoverBlock(key, signature)
-  } catch (error) {
-    if (isPosternError(error, 'CIPHER_INVALID')) return undefined
-    throw error
+  } catch {
+    // `CIPHER_INVALID`: a key that RSA cannot use, or a signature above it.
+    return undefined
   }
   const end = clear.length - 1
   if (clear[end] !== TRAILER || clear[0] !== HEADER || clear[1] !== format) return undefined

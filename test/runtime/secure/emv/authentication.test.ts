@@ -12,6 +12,10 @@ import {
 } from '../../../../runtime/secure/emv/certificates.js'
 import { revocationEntry } from '../../../../runtime/secure/emv/configuration.js'
 import {
+  recoverSignedDynamicData,
+  verifyCombined,
+} from '../../../../runtime/secure/emv/dynamic-data-authentication.js'
+import {
   chooseOdaMethod,
   offlineDataAuthentication,
 } from '../../../../runtime/secure/emv/offline-data-authentication.js'
@@ -243,6 +247,31 @@ t.test('a remainder that the certificate calls for and the card does not have is
   t.equal(await bits(AIP.SDA, { [TAG.ISSUER_REMAINDER]: undefined }), '62')
   t.equal(await bits(AIP.CDA, { [TAG.ICC_REMAINDER]: undefined }), '24')
 })
+
+t.test(
+  'signatures that are another’s: issuer certificate, static data, too little dynamic data',
+  async (t) => {
+    const failure = async (aip: string, changes: Record<number, string | undefined>) => {
+      const data = card(aip, changes)
+      const result = await offlineDataAuthentication(scriptedCard([]).channel, data, RECORDS, configuration)
+      return [tvr(data).slice(0, 2), 'failure' in result ? result.failure : undefined]
+    }
+    const zeros = '00'.repeat(ca.modulus.length)
+    t.same(await failure(AIP.SDA, { [TAG.ISSUER_CERTIFICATE]: zeros }), ['42', 'issuer certificate'])
+    const other = text(signedStaticData(issuer, hex('DAC0'), RECORDS))
+    t.same(await failure(AIP.SDA, { [TAG.SIGNED_STATIC_DATA]: other }), [
+      '42',
+      'signed static application data',
+    ])
+    t.same(await failure(AIP.SDA, { [TAG.SIGNED_STATIC_DATA]: '00' }), [
+      '42',
+      'signed static application data',
+    ])
+    const short = recoverSignedDynamicData(icc, sdad(hex('DEADBEEF')))!
+    const input = { unpredictableNumber: hex('DEADBEEF'), dolData: [], responseObjects: hex(''), cid: 0x80 }
+    t.equal(verifyCombined(short, input), 'ICC dynamic data')
+  },
+)
 
 t.test('where several checks fail the first of the book’s order is named', async (t) => {
   const fields = recoverIssuerCertificate(ca, issuerCert.bytes)!
