@@ -78,7 +78,6 @@ export function prepareStatements(db: Database.Database) {
     ),
   }
 }
-export type Statements = ReturnType<typeof prepareStatements>
 
 /** A row of `entries`. */
 export const entryOf = (row: unknown): JournalEntry => {

@@ -1,6 +1,5 @@
 // How much may be approved without the bank: per payment, per card, per device and per shift. Counted from the journal.
 import { type Static, Type } from 'typebox'
-import type { Acquirer } from './acquirer-port.js'
 import type { Journal } from './journal.js'
 import type { PaymentRecord } from './payment-record.js'
 import { amountOf } from './payment-view.js'
@@ -59,7 +58,9 @@ const sum = (payments: readonly PaymentRecord[]): Exposure => ({
 /** May this payment be approved without the bank? Asked before the card, without its token, and after. */
 export function offlineVerdict(
   journal: Pick<Journal, 'openPayments' | 'paymentsOfRound'>,
-  acquirer: Pick<Acquirer, 'capabilities'>,
+  acquirer: {
+    readonly capabilities: { readonly offlineFloorMinor?: bigint; readonly offlineLimits?: OfflineLimits }
+  },
   payment: Pick<PaymentRecord, 'key' | 'round' | 'minor' | 'type' | 'cashbackMinor'>,
   cardToken?: string,
 ): OfflineVerdict {
