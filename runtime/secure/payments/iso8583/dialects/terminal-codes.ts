@@ -1,6 +1,5 @@
 // Codes that the terminal's dialects share: what each word of a host message is in ISO 8583:1987 and in 1993.
 import { PosternError } from '../../../../../hal/base/errors.js'
-import { CURRENCIES } from '../../../../../hal/base/money.js'
 import type { Value } from '../field.js'
 import type { ElementRow, Elements } from '../host-message.js'
 
@@ -66,10 +65,6 @@ export const keyBlockRow = (field: number): ElementRow => ({
   write: ({ elements }) => [elements.keyBlock && Buffer.from(elements.keyBlock, 'latin1')],
   read: ([value]) => (value instanceof Uint8Array ? { keyBlock: Buffer.from(value).toString('latin1') } : {}),
 })
-
-/** ISO 4217 numeric to the letters that money carries; undefined where this terminal has no such currency. */
-export const currencyOf = (numeric: string): string | undefined =>
-  Object.keys(CURRENCIES).find((code) => CURRENCIES[code]!.numeric === numeric)
 
 /** The digits of a field. @throws PosternError `ISO8583_INVALID` */
 export function digitsOf(value: Value | undefined, field: number, least: number): string {
