@@ -7,6 +7,7 @@ import { target as certificates } from '../../../fuzz/emv-certificates.js'
 import { target as configuration } from '../../../fuzz/emv-configuration.js'
 import { target as cvmList } from '../../../fuzz/emv-cvm-list.js'
 import { target as dol } from '../../../fuzz/emv-dol.js'
+import { target as eccCertificates } from '../../../fuzz/emv-ecc-certificates.js'
 import { target as kernel } from '../../../fuzz/emv-kernel.js'
 import { target as names } from '../../../fuzz/emv-names.js'
 import { target as scripts } from '../../../fuzz/emv-scripts.js'
@@ -24,6 +25,7 @@ const TARGETS: Readonly<Record<string, readonly [target: FuzzTarget, count: numb
   'emv-configuration': [configuration, 2000],
   'emv-track2': [track2, 3000],
   'emv-certificates': [certificates, 1000],
+  'emv-ecc-certificates': [eccCertificates, 1000],
   'emv-kernel': [kernel, 1000],
   'emv-card': [card, 150],
   stripe: [stripe, 5000],
