@@ -5,7 +5,6 @@ import {
   createDecipheriv,
   createHash,
   createHmac,
-  createPublicKey,
   type KeyObject,
   privateEncrypt,
   publicEncrypt,
@@ -225,7 +224,23 @@ export function oddParity(key: Uint8Array): Uint8Array {
   })
 }
 
-const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url')
+/** A DER value (X.690, 8.1) of at most 65,535 bytes. */
+function der(tag: number, content: Uint8Array): Uint8Array {
+  const { length } = content
+  const head = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
+  return concat(Uint8Array.of(tag, ...head), content)
+}
+
+/** A positive DER INTEGER (X.690, 8.3): no leading zeros, but one before a set highest bit. */
+function derInteger(bytes: Uint8Array): Uint8Array {
+  const first = bytes.findIndex((byte) => byte !== 0)
+  const digits = first < 0 ? Uint8Array.of(0) : bytes.subarray(first)
+  return der(0x02, digits[0]! >= 0x80 ? concat(Uint8Array.of(0), digits) : digits)
+}
+
+/** RSAPublicKey (RFC 8017, A.1.1): OpenSSL reads it in a microsecond, a JWK takes as long as the operation itself. */
+const rsaPublicKey = (modulus: Uint8Array, exponent: Uint8Array) =>
+  Buffer.from(der(0x30, concat(derInteger(modulus), derInteger(exponent))))
 
 /**
  * RSA public operation without padding (EMV Book 2, B2.1 "Recover"): `data` has the modulus' length and is below it.
@@ -243,11 +258,10 @@ export function rsaPublic(modulus: Uint8Array, exponent: Uint8Array, data: Uint8
     )
   }
   try {
-    const key = createPublicKey({
-      key: { kty: 'RSA', n: base64url(modulus), e: base64url(exponent) },
-      format: 'jwk',
-    })
-    const out = publicEncrypt({ key, padding: constants.RSA_NO_PADDING }, data)
+    const key = rsaPublicKey(modulus, exponent)
+    // In a variable, as Node takes what `createPublicKey` takes and its types do not say so.
+    const options = { key, format: 'der', type: 'pkcs1', padding: constants.RSA_NO_PADDING } as const
+    const out = publicEncrypt(options, data)
     // OpenSSL answers in the length of the number, not of the array that carried it.
     const whole = new Uint8Array(modulus.length)
     whole.set(out, modulus.length - out.length)
