@@ -68,7 +68,7 @@ function records(): Row[] {
   return [row('node-tlv', tlv), row('ber-tlv', ber), row('node-emv (names too)', parser)]
 }
 
-/** Nothing on npm fills a DOL: node-tlv reads the list, and the least that can be done is to join the values. */
+/** None of the peers fills a DOL: node-tlv reads the list, and the least that can be done is to join the values. */
 function dols(): Row[] {
   const known = [...VALUES.values()]
   const hex = toHex(CDOL1)
@@ -160,7 +160,7 @@ function ecc(): Row {
     what: 'EC-SDSA verified, P-256; XDA needs three',
     value: micro(ours),
     unit: 'µs',
-    peer: { what: 'one RSA operation of 1408 bits (nothing on npm has EMV’s ECC)', value: micro(beside) },
+    peer: { what: 'one RSA operation of 1408 bits (none of the peers has EMV’s ECC)', value: micro(beside) },
   }
 }
 
