@@ -1,10 +1,10 @@
 // Building the candidate list: the PSE's directory, or the terminal's list of AIDs (EMV Book 1 v4.4, 12.3).
 import { equalBytes } from '../../../hal/base/bytes.js'
 import { TAG } from '../../../hal/base/tags.js'
-import { atPath, findTlv, type Tlv } from '../../../hal/base/tlv.js'
+import { findTlv, type Tlv } from '../../../hal/base/tlv.js'
 import { displayName } from './application-name.js'
 import { type CardEnd, ends, isEnd } from './card-end.js'
-import { tryParseTemplate } from './card-tlv.js'
+import { childrenOf, tryParseTemplate } from './card-tlv.js'
 import { readRecord, SW, select } from './commands.js'
 import type { ApplicationConfiguration } from './configuration.js'
 import type { CardChannel } from './transport.js'
@@ -88,7 +88,7 @@ async function byPaymentSystemEnvironment(
     if (record.sw !== SW.OK) return { ...none, languagePreference }
     const template = tryParseTemplate(record.data, TAG.RECORD)
     if (!template) return { ...none, languagePreference }
-    for (const entry of template.children ?? []) {
+    for (const entry of childrenOf(template)) {
       if (entry.tag !== TAG.APPLICATION_TEMPLATE) continue
       addCandidate(
         candidates,
@@ -221,9 +221,9 @@ export async function selectApplication(
   const fci = tryParseTemplate(answer.data, TAG.FCI)
   const dfName = findTlv(fci?.children, TAG.DF_NAME)?.value
   const proprietary = findTlv(fci?.children, TAG.FCI_PROPRIETARY)?.children
-  if (!fci || !dfName || !proprietary) return notSelected('FCI is malformed')
+  if (!dfName || !proprietary) return notSelected('FCI is malformed')
   if (!equalBytes(dfName, candidate.aid)) return notSelected('FCI names another application')
-  const discretionary = atPath(fci.children ?? [], TAG.FCI_PROPRIETARY, TAG.FCI_DISCRETIONARY)?.children ?? []
+  const discretionary = childrenOf(findTlv(proprietary, TAG.FCI_DISCRETIONARY))
   return {
     kind: 'selected',
     candidate,

@@ -52,7 +52,7 @@ export function buildDe55(data: TransactionData, final?: { scriptResults: Uint8A
   return concat(...parts)
 }
 
-/** The facts as far as the transaction has come; undefined before an application was read. */
+/** The facts once a cryptogram is there; undefined where the PAN is none. */
 export function cardFacts(
   data: TransactionData,
   name: string,
@@ -63,7 +63,7 @@ export function cardFacts(
   const digits = pan && panDigits(pan)
   if (!digits || digits.length < 10) return undefined
   const part = (from: number, to?: number) => ascii.decode(digits.subarray(from, to))
-  const hex = (tag: number) => toHex(data.get(tag) ?? new Uint8Array())
+  const hex = (tag: number) => toHex(data.need(tag))
   const sequence = data.card(TAG.PAN_SEQUENCE)
   const facts: CardFacts = {
     aid: hex(TAG.AID),

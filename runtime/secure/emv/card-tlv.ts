@@ -7,6 +7,11 @@ export function tryParseTlv(bytes: Uint8Array): Tlv[] | undefined {
   return Array.isArray(list) ? list : undefined
 }
 
+/** The objects inside a template; none in one that isn't there. */
+export function childrenOf(template: Tlv | undefined): readonly Tlv[] {
+  return template?.children ?? []
+}
+
 /** The one template of that tag that the answer consists of; undefined for anything else. */
 export function tryParseTemplate(bytes: Uint8Array, tag: number): Tlv | undefined {
   const list = tryParseTlv(bytes)

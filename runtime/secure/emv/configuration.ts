@@ -335,12 +335,12 @@ function whereIs(document: unknown, fault: string): [where: string, key: string,
   const match = /^\/?(applications|caKeys|eccCaKeys|revokedCertificates)\/(\d+)\/?(.*)$/.exec(
     path.replaceAll('.', '/'),
   )
-  if (!match) return [path === '' ? 'document' : path, '', rule.join(': ') || fault]
+  if (!match) return [path === '/' ? 'document' : path, '', rule.join(': ')]
   const row = (document as Record<string, Record<string, unknown>[]>)[match[1]!]?.[Number(match[2])] ?? {}
   const name = (key: string) =>
     typeof row[key] === 'string' ? row[key].replace(/[^0-9A-Za-z]/g, '').slice(0, 32) : '?'
   const where = match[1] === 'applications' ? `AID ${name('aid')}` : `CA key ${name('rid')} ${name('index')}`
-  return [where, match[3]!.replaceAll('/', '.'), rule.join(': ') || fault]
+  return [where, match[3]!.replaceAll('/', '.'), rule.join(': ')]
 }
 
 /** Hex of RID, index and certificate serial, as `EmvConfiguration.revoked` holds them. */

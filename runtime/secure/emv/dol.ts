@@ -16,7 +16,13 @@ export type ValueOf = (tag: number) => Uint8Array | undefined
 export const MAX_DOL_DATA = 255
 const MAX_TAG_BYTES = 4
 
-function invalid(rule: string, offset: number): never {
+/** Why bytes are no list that can be served. */
+interface DolFault {
+  readonly rule: string
+  readonly offset: number
+}
+
+function invalid({ rule, offset }: DolFault): never {
   throw new PosternError('DOL_INVALID', `DOL: ${rule} at byte ${offset}`, { offset, rule })
 }
 
@@ -26,6 +32,11 @@ function invalid(rule: string, offset: number): never {
  * @throws PosternError `DOL_INVALID` with `offset` and `rule`
  */
 export function parseDol(dol: Uint8Array): DolEntry[] {
+  const entries = readDol(dol)
+  return Array.isArray(entries) ? entries : invalid(entries)
+}
+
+function readDol(dol: Uint8Array): DolEntry[] | DolFault {
   const out: DolEntry[] = []
   let at = 0
   while (at < dol.length) {
@@ -34,13 +45,13 @@ export function parseDol(dol: Uint8Array): DolEntry[] {
     if ((tag & 0x1f) === 0x1f) {
       let more = true
       while (more) {
-        if (at >= dol.length) invalid('tag cut short', start)
-        if (at - start >= MAX_TAG_BYTES) invalid('tag too long', start)
+        if (at >= dol.length) return { rule: 'tag cut short', offset: start }
+        if (at - start >= MAX_TAG_BYTES) return { rule: 'tag too long', offset: start }
         tag = tag * 256 + dol[at]!
         more = (dol[at++]! & 0x80) !== 0
       }
     }
-    if (at >= dol.length) invalid('length missing', at)
+    if (at >= dol.length) return { rule: 'length missing', offset: at }
     out.push({ tag, length: dol[at++]! })
   }
   return out
@@ -56,9 +67,21 @@ export function dolDataLength(entries: readonly DolEntry[]): number {
  * @throws PosternError `DOL_INVALID` where the list is malformed or asks for more than 255 bytes
  */
 export function buildDolData(dol: Uint8Array, lookUp: ValueOf): Uint8Array {
-  const entries = parseDol(dol)
+  const data = readDolData(dol, lookUp)
+  return data instanceof Uint8Array ? data : invalid(data)
+}
+
+/** The same of a card's list, whose faults are no exceptions of ours: undefined where it cannot be served. */
+export function tryBuildDolData(dol: Uint8Array, lookUp: ValueOf): Uint8Array | undefined {
+  const data = readDolData(dol, lookUp)
+  return data instanceof Uint8Array ? data : undefined
+}
+
+function readDolData(dol: Uint8Array, lookUp: ValueOf): Uint8Array | DolFault {
+  const entries = readDol(dol)
+  if (!Array.isArray(entries)) return entries
   const length = dolDataLength(entries)
-  if (length > MAX_DOL_DATA) invalid('asks for more than 255 bytes', dol.length)
+  if (length > MAX_DOL_DATA) return { rule: 'asks for more than 255 bytes', offset: dol.length }
   const out = new Uint8Array(length)
   let at = 0
   for (const entry of entries) {
@@ -85,10 +108,6 @@ function placeValue(field: Uint8Array, tag: number, value: Uint8Array): void {
 
 /** True if the list holds the tag. A malformed list holds nothing. */
 export function dolHas(dol: Uint8Array | undefined, tag: number): boolean {
-  if (!dol) return false
-  try {
-    return parseDol(dol).some((entry) => entry.tag === tag)
-  } catch {
-    return false
-  }
+  const entries = dol && readDol(dol)
+  return Array.isArray(entries) && entries.some((entry) => entry.tag === tag)
 }

@@ -2,7 +2,7 @@
 import { TAG } from '../../../hal/base/tags.js'
 import { type CardEnd, isEnd } from './card-end.js'
 import type { CvmOutcome } from './cardholder-verification.js'
-import { CRYPTOGRAM, type CryptogramType } from './commands.js'
+import type { CryptogramType } from './commands.js'
 import type { ApplicationConfiguration } from './configuration.js'
 import { type GeneratedCryptogram, generateCryptogram } from './generate-ac.js'
 import type { OdaResult } from './offline-data-authentication.js'
@@ -58,25 +58,25 @@ export async function cardActionAnalysis(
   first: GeneratedCryptogram,
   context: Omit<FirstResult, 'kind' | 'decision' | 'reason'>,
 ): Promise<FirstResult | CardEnd> {
-  const declined = (reason: string): FirstResult => {
+  const declined = (reason: string, last: GeneratedCryptogram): FirstResult => {
     setResponseCode(data, RESPONSE_CODE.offlineDeclined)
     return {
       kind: 'first',
       decision: 'declined',
       reason,
       ...context,
-      cryptogramType: cryptogramOf(data),
-      adviceRequired: adviceRequiredBy(data),
+      cryptogramType: last.type,
+      adviceRequired: last.adviceRequired,
     }
   }
-  if (first.type === 'AAC') return declined(wanted === 'AAC' ? 'terminal declined' : 'card declined')
+  if (first.type === 'AAC') return declined(wanted === 'AAC' ? 'terminal declined' : 'card declined', first)
   if (first.cdaFailed) {
     // An ARQC is still open: the card is told so; a TC is simply not honoured.
     if (first.type === 'ARQC') {
       const second = await secondCryptogram(card, data, context, 'AAC', RESPONSE_CODE.offlineDeclined)
-      if (isEnd(second)) return second
+      return isEnd(second) ? second : declined('CDA failed', second)
     }
-    return declined('CDA failed')
+    return declined('CDA failed', first)
   }
   if (first.xdaFailed) {
     // Book 4, 6.3.2.2.4: declined where an action code denies it; otherwise the issuer decides, be it on a TC.
@@ -85,9 +85,9 @@ export async function cardActionAnalysis(
       return { kind: 'first', decision: 'online', reason: '', ...context }
     if (first.type === 'ARQC') {
       const second = await secondCryptogram(card, data, context, 'AAC', RESPONSE_CODE.offlineDeclined)
-      if (isEnd(second)) return second
+      return isEnd(second) ? second : declined('XDA failed', second)
     }
-    return declined('XDA failed')
+    return declined('XDA failed', first)
   }
   if (first.type === 'TC') {
     setResponseCode(data, RESPONSE_CODE.offlineApproved)
@@ -108,18 +108,7 @@ export async function cardActionAnalysis(
         cryptogramType: 'TC',
         adviceRequired,
       }
-    return declined('card wants the issuer, terminal has no line')
+    return declined('card wants the issuer, terminal has no line', second)
   }
   return { kind: 'first', decision: 'online', reason: '', ...context }
-}
-
-/** The type that the CID in the store tells. */
-function cryptogramOf(data: TransactionData): CryptogramType {
-  const bits = data.need(TAG.CID)[0]! & 0xc0
-  return bits === CRYPTOGRAM.TC ? 'TC' : bits === CRYPTOGRAM.ARQC ? 'ARQC' : 'AAC'
-}
-
-/** Bit 4 of the CID in the store (Book 3, table 15). */
-function adviceRequiredBy(data: TransactionData): boolean {
-  return (data.need(TAG.CID)[0]! & 0x08) !== 0
 }

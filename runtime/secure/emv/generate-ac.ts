@@ -2,13 +2,12 @@
 // (EMV Book 3 v4.4, 6.5.5, 9 and 10.8; Book 2, 6.6 and 12.5).
 import { concat } from '../../../hal/base/bytes.js'
 import { sha1 } from '../../../hal/base/ciphers.js'
-import { isPosternError } from '../../../hal/base/errors.js'
 import { TAG } from '../../../hal/base/tags.js'
 import type { Tlv } from '../../../hal/base/tlv.js'
 import { type CardEnd, cardError } from './card-end.js'
-import { tryParseTlv } from './card-tlv.js'
+import { childrenOf, tryParseTlv } from './card-tlv.js'
 import { type CryptogramType, generateAc, SW } from './commands.js'
-import { buildDolData, dolHas } from './dol.js'
+import { dolHas, tryBuildDolData } from './dol.js'
 import { recoverSignedDynamicData, verifyCombined } from './dynamic-data-authentication.js'
 import type { EcKey } from './ec-sdsa.js'
 import { verifyXdaSignature, xdaHasFailed } from './extended-data-authentication.js'
@@ -107,17 +106,14 @@ function cryptogramType(cid: number, asked: CryptogramType, second: boolean): Cr
 function cdolData(data: TransactionData, request: CryptogramRequest): Uint8Array | undefined {
   const cdol = data.need(request.cdol)
   const lookUp = (tag: number) => data.get(tag)
-  try {
-    if (dolHas(cdol, TAG.TC_HASH)) {
-      const own = data.card(TAG.TDOL)
-      if (!own) data.raise('defaultTdolUsed')
-      data.set(TAG.TC_HASH, sha1(buildDolData(own ?? request.defaultTdol ?? new Uint8Array(), lookUp)))
-    }
-    return buildDolData(cdol, lookUp)
-  } catch (error) {
-    if (isPosternError(error, 'DOL_INVALID')) return undefined
-    throw error
+  if (dolHas(cdol, TAG.TC_HASH)) {
+    const own = data.card(TAG.TDOL)
+    if (!own) data.raise('defaultTdolUsed')
+    const hashed = tryBuildDolData(own ?? request.defaultTdol ?? new Uint8Array(), lookUp)
+    if (!hashed) return undefined
+    data.set(TAG.TC_HASH, sha1(hashed))
   }
+  return tryBuildDolData(cdol, lookUp)
 }
 
 /** Data objects of either format; a text says what is wrong. */
@@ -133,7 +129,7 @@ function readAnswer(template: Tlv): Map<number, Uint8Array> | string {
     return fields
   }
   if (template.tag !== TAG.RESPONSE_FORMAT_2) return 'GENERATE AC answered neither format'
-  for (const item of template.children ?? []) {
+  for (const item of childrenOf(template)) {
     if (item.children) continue
     if (fields.has(item.tag)) return 'GENERATE AC, format 2: a data object stands twice'
     fields.set(item.tag, item.value)
@@ -217,7 +213,7 @@ function objectsWithout(template: Tlv, tag: number): Uint8Array {
   const { value } = template
   const parts: Uint8Array[] = []
   let at = 0
-  for (const item of template.children ?? []) {
+  for (const item of childrenOf(template)) {
     const end = item.value.byteOffset - value.byteOffset + item.value.length
     if (item.tag !== tag) parts.push(value.subarray(at, end))
     at = end

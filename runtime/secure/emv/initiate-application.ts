@@ -1,12 +1,11 @@
 // Initiate application processing: GET PROCESSING OPTIONS, its PDOL, its two answer formats (EMV Book 3 v4.4, 10.1 and 6.5.8).
 import { concat } from '../../../hal/base/bytes.js'
-import { isPosternError } from '../../../hal/base/errors.js'
 import { TAG } from '../../../hal/base/tags.js'
 import { encodeLength, type Tlv } from '../../../hal/base/tlv.js'
 import { type CardEnd, cardError } from './card-end.js'
-import { tryParseTlv } from './card-tlv.js'
+import { childrenOf, tryParseTlv } from './card-tlv.js'
 import { getProcessingOptions, SW } from './commands.js'
-import { buildDolData } from './dol.js'
+import { tryBuildDolData } from './dol.js'
 import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
 
@@ -42,13 +41,7 @@ export async function initiateApplicationProcessing(
 /** The PDOL's data, empty without a PDOL; undefined for a list that cannot be served. */
 function pdolValue(data: TransactionData): Uint8Array | undefined {
   const pdol = data.card(TAG.PDOL)
-  if (!pdol) return new Uint8Array()
-  try {
-    return buildDolData(pdol, (tag) => data.get(tag))
-  } catch (error) {
-    if (isPosternError(error, 'DOL_INVALID')) return undefined
-    throw error
-  }
+  return pdol ? tryBuildDolData(pdol, (tag) => data.get(tag)) : new Uint8Array()
 }
 
 function storeAnswer(template: Tlv, data: TransactionData): CardEnd | undefined {
@@ -61,7 +54,7 @@ function storeAnswer(template: Tlv, data: TransactionData): CardEnd | undefined 
       data.addFromCard(TAG.AFL, template.value.subarray(2))
       return undefined
     case TAG.RESPONSE_FORMAT_2:
-      for (const item of template.children ?? []) {
+      for (const item of childrenOf(template)) {
         if (!item.children && !data.addFromCard(item.tag, item.value))
           return cardError('GET PROCESSING OPTIONS, format 2: a data object stands twice')
       }

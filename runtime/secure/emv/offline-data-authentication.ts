@@ -1,6 +1,5 @@
 // Offline data authentication: which method, the chain of keys, SDA and DDA; the part of CDA and XDA before GENERATE AC
 // (EMV Book 3 v4.4, 10.3; Book 2, 5, 6 and 12).
-import { isPosternError } from '../../../hal/base/errors.js'
 import { TAG } from '../../../hal/base/tags.js'
 import { findTlv } from '../../../hal/base/tlv.js'
 import { type CaKey, findCaKey, isEccKey } from './ca-keys.js'
@@ -15,7 +14,7 @@ import {
 } from './certificates.js'
 import { internalAuthenticate, SW } from './commands.js'
 import { revocationEntry } from './configuration.js'
-import { buildDolData, dolHas } from './dol.js'
+import { dolHas, tryBuildDolData } from './dol.js'
 import { recoverSignedDynamicData, verifySignedDynamicData } from './dynamic-data-authentication.js'
 import type { EcKey } from './ec-sdsa.js'
 import { recoverEccKey } from './extended-data-authentication.js'
@@ -218,13 +217,8 @@ async function authenticateDynamic(
 ): Promise<string | CardEnd | undefined> {
   const ddol = data.card(TAG.DDOL) ?? defaultDdol
   if (!ddol || !dolHas(ddol, TAG.UNPREDICTABLE_NUMBER)) return 'DDOL'
-  let ddolData: Uint8Array
-  try {
-    ddolData = buildDolData(ddol, (tag) => data.get(tag))
-  } catch (error) {
-    if (isPosternError(error, 'DOL_INVALID')) return 'DDOL'
-    throw error
-  }
+  const ddolData = tryBuildDolData(ddol, (tag) => data.get(tag))
+  if (!ddolData) return 'DDOL'
   const answer = await card.exchange(internalAuthenticate(ddolData))
   if (answer.kind === 'end') return answer
   if (answer.sw !== SW.OK) return 'INTERNAL AUTHENTICATE'

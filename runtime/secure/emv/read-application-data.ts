@@ -3,7 +3,7 @@ import { concat } from '../../../hal/base/bytes.js'
 import { TAG } from '../../../hal/base/tags.js'
 import type { Tlv } from '../../../hal/base/tlv.js'
 import { type CardEnd, cardError } from './card-end.js'
-import { tryParseTlv } from './card-tlv.js'
+import { childrenOf, tryParseTlv } from './card-tlv.js'
 import { readRecord, SW } from './commands.js'
 import type { TransactionData } from './transaction-data.js'
 import type { CardChannel } from './transport.js'
@@ -87,11 +87,11 @@ function readTemplate(
     if (template?.tag !== TAG.RECORD || list?.length !== 1) return undefined
     // 10.3: tag and length are left out, everything else of the answer is in.
     const at = template.value.byteOffset - record.byteOffset
-    return { objects: template.children ?? [], signed: record.subarray(at) }
+    return { objects: childrenOf(template), signed: record.subarray(at) }
   }
   // 10.3: the whole record, and authentication fails where it does not begin with the template.
   if (template?.tag === TAG.RECORD)
-    return { objects: [...(template.children ?? []), ...list!.slice(1)], signed: record }
+    return { objects: [...childrenOf(template), ...list!.slice(1)], signed: record }
   // 7.5: a template that does not parse ends the transaction; another record is none of ours.
   return record[0] === TAG.RECORD ? undefined : { objects: [], signed: undefined }
 }

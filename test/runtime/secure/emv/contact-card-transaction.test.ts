@@ -81,7 +81,8 @@ interface World {
   power?: PowerOnOutcome['kind'][]
   presented?: 'cancelled' | 'timeout'
   beforeEntry?: (pull: () => void) => Promise<void>
-  releaseFails?: boolean
+  releaseFails?: Error
+  traceFails?: Error
   atr?: string
   unreadable?: 'cancelled' | 'timeout' | 'acknowledged'
   choice?: number | undefined
@@ -99,6 +100,7 @@ const whenAborted = (signal: AbortSignal | undefined) =>
 /** A slot, its card and the people around it. `pull()` takes the card out. */
 function world(given: World) {
   const shown: string[] = []
+  const warned: string[] = []
   const trace: Trace[] = []
   const secrets: Uint8Array[] = []
   const card = scriptedCard(given.steps ?? [])
@@ -113,7 +115,7 @@ function world(given: World) {
     atr: hex(given.atr ?? '3B600000'),
     release: async () => {
       released++
-      if (given.releaseFails) throw new PosternError('DEVICE_LOST', 'gone')
+      if (given.releaseFails) throw given.releaseFails
     },
   }
   const power = [...(given.power ?? [])]
@@ -177,13 +179,16 @@ function world(given: World) {
     configuration: () => given.configuration ?? configuration(),
     clock,
     random: (length) => hex('01020304').slice(0, length),
-    log: silentLog,
-    keepTrace: (kept) => void trace.push(kept),
+    log: { ...silentLog, warn: (event, details) => void warned.push(`${event} ${details?.fault}`) },
+    keepTrace: (kept) => {
+      if (given.traceFails) throw given.traceFails
+      trace.push(kept)
+    },
   })(prompts, {
     lastAmount: async () => (given.lastAmount === undefined ? undefined : money(given.lastAmount, 'EUR')),
     onExceptionFile: async () => given.onExceptionFile ?? false,
   })
-  return { transaction, shown, trace, secrets, card, pull: () => out(), released: () => released }
+  return { transaction, shown, warned, trace, secrets, card, pull: () => out(), released: () => released }
 }
 
 const REQUEST: CardRequest = {
@@ -414,10 +419,46 @@ t.test('pulled just as the PIN was entered: removed, and the digits are erased',
 })
 
 t.test('a reader that is lost at the end changes nothing', async (t) => {
-  const w = world({ steps: [...SELECTED, ...read(), first('80')], releaseFails: true })
-  t.match(await w.transaction.start(REQUEST, never()), { kind: 'online' })
-  await w.transaction.finish({ approved: false })
-  t.notOk(w.shown.includes('remove false'))
+  for (const [releaseFails, fault] of [
+    [new PosternError('DEVICE_LOST', 'gone'), 'DEVICE_LOST'],
+    [new Error('gone'), 'UNKNOWN'],
+  ] as const) {
+    const w = world({ steps: [...SELECTED, ...read(), first('80')], releaseFails })
+    t.match(await w.transaction.start(REQUEST, never()), { kind: 'online' })
+    await w.transaction.finish({ approved: false })
+    t.notOk(w.shown.includes('remove false'))
+    t.same(w.warned, [`emv.release ${fault}`])
+  }
+})
+
+t.test('a trace that cannot be kept changes nothing', async (t) => {
+  for (const [traceFails, fault] of [
+    [new PosternError('DISK_FULL', 'full'), 'DISK_FULL'],
+    [new Error('full'), 'FAULT'],
+  ] as const) {
+    const w = world({ steps: [...SELECTED, ...read(), first('80')], traceFails })
+    t.match(await w.transaction.start(REQUEST, never()), { kind: 'online' })
+    const finished = w.transaction.finish({ approved: true })
+    w.pull()
+    await finished
+    t.ok(w.shown.includes('remove true'))
+    t.same(w.warned, [`emv.trace ${fault}`])
+  }
+})
+
+t.test('a template inside the FCI’s proprietary one is passed over', async (t) => {
+  const fci = `${tlv('6F', tlv('84', AID), tlv('A5', tlv('50', '56495341'), tlv('E1', tlv('9F38', '9A03'))))}9000`
+  const steps = [...SELECTED.slice(0, 2), [SELECTED[2]![0], SELECTED[2]![1], fci] as const]
+  const w = world({ steps: [...steps, ...read(), first('80')] })
+  t.match(await w.transaction.start(REQUEST, never()), { kind: 'online' }, 'its PDOL is none')
+  w.card.done()
+})
+
+t.test('a card that leaves at the counters of velocity checking ends as removed', async (t) => {
+  const steps = [...SELECTED, ...read('1F00', tlv('9F14', '02'), tlv('9F23', '05'))]
+  const w = world({ steps: [...steps, ['GET DATA 9F36', '80 CA 9F 36 00', { kind: 'removed' }]] })
+  t.match(await w.transaction.start(REQUEST, never()), { kind: 'ended', reason: 'removed' })
+  w.card.done()
 })
 
 t.test('a card that answers to reset unlike EMV is not read', async (t) => {

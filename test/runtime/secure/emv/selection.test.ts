@@ -38,9 +38,9 @@ t.test('the directory gives candidates in priority order, and its language', asy
   const card = scriptedCard([
     ['SELECT PSE', SELECT_PSE, PSE_FCI],
     [
-      'record 1',
+      'record 1, another object between its entries',
       '00 B2 01 0C 00',
-      `${tlv('70', entry('A0000000041010', '02'), entry('A0000000031010', '01'))}9000`,
+      `${tlv('70', entry('A0000000041010', '02'), tlv('50', '4E4F4E45'), entry('A0000000031010', '01'))}9000`,
     ],
     [
       'record 2: an AID that we have not',
