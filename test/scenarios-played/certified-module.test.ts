@@ -5,9 +5,7 @@ import { playAll } from './play.js'
 t.setTimeout(1_200_000)
 await playAll(t, 'virtual-handheld-module', [
   'card-pulled',
-  'chinese',
   'courier-card',
   'power-cut',
-  'secure-world-dies',
   'wrong-pin-then-right',
 ])

@@ -12,12 +12,8 @@ else {
     'card-pulled',
     'chinese',
     'courier-card',
-    'declined',
-    'host-silent',
     'paper-out',
     'power-cut',
-    'two-deliveries',
     'voided',
-    'wrong-pin-then-right',
   ])
 }
