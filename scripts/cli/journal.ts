@@ -69,12 +69,15 @@ export function journalCommand(
     .description('checks the chain of hashes over all entries, or over those of an export')
     .argument('[export]', 'a file that export or the terminal itself has written')
     .action((path?: string) => {
-      const tell = (verdict: Verdict) => {
-        console.log(JSON.stringify(verdict))
-        if (!verdict.sound) process.exitCode = 1
+      const tell = (verdict: Verdict, json: boolean) => {
+        const { sound, entries } = verdict
+        if (json) console.log(JSON.stringify(verdict))
+        else if (sound) console.log(`The chain holds over ${entries} entries.`)
+        else console.log(`THE CHAIN IS BROKEN after ${entries} entries: ${verdict.fault}`)
+        if (!sound) process.exitCode = 1
       }
-      if (path === undefined) withJournal((journal) => tell(journal.verify()))
-      else tell(verifyExport(path))
+      if (path === undefined) withJournal((journal, json) => tell(journal.verify(), json))
+      else tell(verifyExport(path), command.optsWithGlobals<{ json?: boolean }>().json === true)
     })
   command
     .command('round')
