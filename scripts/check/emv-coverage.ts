@@ -117,7 +117,7 @@ let branches = 0
 try {
   failed = await runTests(folder)
   // By source: the build may still hold files whose source is gone.
-  const names = readdirSync(join(packageRoot, ROOM))
+  const names = readdirSync(join(packageRoot, ROOM), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => name.replace(/\.ts$/, '.js'))
   const coverage = readdirSync(folder).map(

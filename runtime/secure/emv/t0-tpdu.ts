@@ -17,24 +17,27 @@ type Step =
 const broken: Step = { kind: 'broken' }
 const mute: TransmitOutcome = { kind: 'mute' }
 
-/** The session as one that takes whole APDUs, whatever the reader carries. */
-export function apduLevel(session: ChipCardSession): ChipCardSession {
-  if (session.level !== 'tpdu' || session.protocol !== 'T=0') return session
-  return {
-    atr: session.atr,
-    protocol: session.protocol,
-    transmit: (command, options) => transmitApdu(session, command, options),
-    release: () => session.release(),
-  }
+/** What carries commands to a card. */
+export type CardLink = Pick<ChipCardSession, 'protocol' | 'level' | 'transmit'>
+
+/** One command APDU over whatever the reader carries. */
+export function transmitCommand(
+  link: CardLink,
+  command: Uint8Array,
+  options?: { signal?: AbortSignal; timeoutMs?: number },
+): Promise<TransmitOutcome> {
+  return link.level === 'tpdu' && link.protocol === 'T=0'
+    ? transmitApdu(link, command, options)
+    : link.transmit(command, options)
 }
 
 /**
- * One command APDU (4 to 261 bytes) over a session of level `tpdu`; answers as an APDU reader does, 61xx and 6Cxx left to
+ * One command APDU (4 to 261 bytes) over a link of level `tpdu`; answers as an APDU reader does, 61xx and 6Cxx left to
  * the caller. Le of a case 4 command is not sent: T=0 has no place for it (9.3.1.1.4). A card that breaks the procedure is
  * `mute`. Every round sends at least one byte of the data, so that there are at most 256.
  */
 export async function transmitApdu(
-  session: ChipCardSession,
+  link: CardLink,
   command: Uint8Array,
   options?: { signal?: AbortSignal; timeoutMs?: number },
 ): Promise<TransmitOutcome> {
@@ -46,7 +49,7 @@ export async function transmitApdu(
   let sent = 0
   let next = header
   for (;;) {
-    const outcome = await session.transmit(next, options)
+    const outcome = await link.transmit(next, options)
     if (outcome.kind !== 'response') return outcome
     const step = outgoing
       ? afterSending(outcome.bytes, ins, sent < data.length)

@@ -1,8 +1,7 @@
 // One command, one answer (EMV Contact Interface Specification v1.0, 9.3 and annex A; until v4.3 Book 1): 61xx, 6Cxx, warnings, and a bound on it all.
 import { concat, erase } from '../../../hal/base/bytes.js'
-import type { ChipCardSession } from '../../../hal/chip-card-reader.js'
 import { type CardEnd, cardError, ends } from './card-end.js'
-import { apduLevel } from './t0-tpdu.js'
+import { type CardLink, transmitCommand } from './t0-tpdu.js'
 
 /** The card's answer once the transport's own status words have been dealt with. */
 export interface Answer {
@@ -26,13 +25,13 @@ export const MAX_EXCHANGES = 600
 const MAX_CHAINED = 4096
 
 /** Wraps a powered card. The signal aborts a command under way with `ABORTED`, the only fault besides the reader's own. */
-export function cardChannel(session: ChipCardSession, options: { signal?: AbortSignal } = {}): CardChannel {
+export function cardChannel(session: CardLink, options: { signal?: AbortSignal } = {}): CardChannel {
   let exchanges = 0
 
   async function once(command: Uint8Array): Promise<Answer | CardEnd> {
     if (++exchanges > MAX_EXCHANGES) return cardError('more commands than any transaction needs')
     const signal = options.signal ? { signal: options.signal } : {}
-    const outcome = await apduLevel(session).transmit(command, signal)
+    const outcome = await transmitCommand(session, command, signal)
     switch (outcome.kind) {
       case 'removed':
         return ends('removed', 'card left the slot')

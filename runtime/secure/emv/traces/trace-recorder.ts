@@ -11,7 +11,7 @@ import type { SecondResult } from '../completion.js'
 import type { EmvConfiguration } from '../configuration.js'
 import type { FirstResult } from '../first-cryptogram.js'
 import type { SignatureJudge } from '../signature-judge.js'
-import { apduLevel } from '../t0-tpdu.js'
+import { type CardLink, transmitCommand } from '../t0-tpdu.js'
 import type { TransactionRequest } from '../terminal-data.js'
 import type { TransactionServices } from '../transaction.js'
 import type { TransactionData } from '../transaction-data.js'
@@ -35,7 +35,8 @@ type Raw =
 /** Records one transaction; `finish` gives the masked trace and erases the rest. */
 export interface TraceRecorder {
   readonly judge: SignatureJudge
-  session(session: ChipCardSession): ChipCardSession
+  /** The link to the session's card; whole APDUs go through it. */
+  session(session: ChipCardSession): CardLink
   channel(channel: CardChannel): CardChannel
   services(services: TransactionServices): TransactionServices
   /** Runs the kernel's first or second part, and notes how it ended. */
@@ -85,19 +86,16 @@ export function recordTransaction(
       raw.push({ kind: 'judged', step, result })
       return result
     },
-    session(given) {
-      const session = apduLevel(given)
+    session(session) {
       card = session
       return {
-        atr: session.atr,
         protocol: session.protocol,
-        release: () => session.release(),
         async transmit(command, options) {
           if (command[1] === INS_VERIFY) sealing = false
           const sent = { kind: 'exchange', group, command: withoutPin(command) } as const
           const nothing = new Uint8Array()
           try {
-            const outcome = await session.transmit(command, options)
+            const outcome = await transmitCommand(session, command, options)
             if (outcome.kind === 'response') raw.push({ ...sent, response: Uint8Array.from(outcome.bytes) })
             else raw.push({ ...sent, response: nothing, gone: outcome.kind })
             return outcome

@@ -2,13 +2,14 @@
 import { ascii, fromHex, toHex } from '../../../../hal/base/bytes.js'
 import { PosternError } from '../../../../hal/base/errors.js'
 import { scrubPans } from '../../../../hal/base/log.js'
-import type { ChipCardSession, TransmitOutcome } from '../../../../hal/chip-card-reader.js'
+import type { TransmitOutcome } from '../../../../hal/chip-card-reader.js'
 import type { HostAnswer, PinEntry } from '../../card-transaction.js'
 import { type CardEnd, isEnd } from '../card-end.js'
 import type { SecondResult } from '../completion.js'
 import type { EmvConfiguration } from '../configuration.js'
 import type { FirstResult } from '../first-cryptogram.js'
 import type { SignatureJudge } from '../signature-judge.js'
+import type { CardLink } from '../t0-tpdu.js'
 import { completeTransaction, type TransactionServices, transactToFirstCryptogram } from '../transaction.js'
 import { TransactionData } from '../transaction-data.js'
 import { cardChannel } from '../transport.js'
@@ -42,7 +43,7 @@ type Take = <K extends Kind>(kind: K, did?: Partial<Of<K>>) => Of<K>
 
 /**
  * Runs the kernel against a trace.
- * @throws PosternError `TRACE_INVALID` when it is none
+ * @throws PosternError `TRACE_INVALID` when it is none; `BYTES_INVALID` where its configuration has hex that is none
  */
 export async function replayTrace(document: unknown): Promise<Replay> {
   const fault = traceFault(document)
@@ -73,12 +74,13 @@ async function replayWith(trace: Trace, take: Take, upcoming: () => Kind | undef
   const judge: SignatureJudge = (step) => (unplain(take('judged', { step }).result) ?? undefined) as never
   const data = new TransactionData(judge)
   const card = cardOf(trace, take)
+  const configuration = unplain(trace.configuration) as EmvConfiguration
   const { request } = trace
   const first = await outcome(data, take, () =>
     transactToFirstCryptogram(
       cardChannel(card),
       data,
-      unplain(trace.configuration) as EmvConfiguration,
+      configuration,
       {
         type: request.type,
         amount: { minor: BigInt(request.minor), currency: request.currency },
@@ -116,9 +118,8 @@ async function outcome<T extends FirstResult | SecondResult>(
 }
 
 /** The recorded card: it answers the recorded command and no other. */
-function cardOf(trace: Trace, take: Take): ChipCardSession {
+function cardOf(trace: Trace, take: Take): CardLink {
   return {
-    atr: fromHex(trace.atr),
     protocol: trace.protocol,
     async transmit(command): Promise<TransmitOutcome> {
       const { r } = take('apdu', { c: toHex(withoutPin(command)) })
@@ -126,7 +127,6 @@ function cardOf(trace: Trace, take: Take): ChipCardSession {
       if ('fault' in r) throw new PosternError(r.fault, 'as recorded')
       return { kind: r.gone as 'removed' | 'mute' | 'timeout' }
     },
-    release: async () => undefined,
   }
 }
 

@@ -239,7 +239,6 @@ t.test('enciphered PIN: the challenge goes in, and only a real key will do', asy
     [TAG.CVM_LIST]: '00000000000000000400',
   })
   const channel = cardChannel({
-    atr: hex('3B600000'),
     protocol: 'T=1',
     transmit: async (command) => {
       if (command[1] === 0x84) return { kind: 'response', bytes: hex('11223344556677889000') }
@@ -248,7 +247,6 @@ t.test('enciphered PIN: the challenge goes in, and only a real key will do', asy
       t.equal(toHex(command.subarray(0, 5)), '0020008860')
       return { kind: 'response', bytes: hex('9000') }
     },
-    release: async () => undefined,
   })
   const services = {
     enterPin: async () => ({ kind: 'entered' as const, digits: ascii.encode('1234') }),

@@ -17,7 +17,6 @@ import { initiateApplicationProcessing } from '../../../../runtime/secure/emv/in
 import { toInteger } from '../../../../runtime/secure/emv/integers.js'
 import { processingRestrictions } from '../../../../runtime/secure/emv/processing-restrictions.js'
 import { refundReading } from '../../../../runtime/secure/emv/refund-reading.js'
-import { apduLevel } from '../../../../runtime/secure/emv/t0-tpdu.js'
 import { setTransactionData } from '../../../../runtime/secure/emv/terminal-data.js'
 import { terminalRiskManagement } from '../../../../runtime/secure/emv/terminal-risk-management.js'
 import { TransactionData } from '../../../../runtime/secure/emv/transaction-data.js'
@@ -54,10 +53,8 @@ t.test('a document that is none at all is refused too', async (t) => {
 
 t.test('an answer that grows beyond the bound is not gathered', async (t) => {
   const card = cardChannel({
-    atr: hex('3B600000'),
     protocol: 'T=1',
     transmit: async () => ({ kind: 'response', bytes: concat(new Uint8Array(1500), hex('61FF')) }),
-    release: async () => undefined,
   })
   t.match(await card.exchange(hex('00B2010C00')), { kind: 'end', rule: 'chained answer too long' })
 })
@@ -215,14 +212,6 @@ t.test('a refund whose card leaves at its AAC ends as removed', async (t) => {
     reason: 'removed',
   })
   card.done()
-})
-
-t.test('T=0: releasing the session that takes APDUs releases the reader’s', async (t) => {
-  let released = 0
-  const { session } = scriptedCard([], { protocol: 'T=0' })
-  const release = async () => void released++
-  await apduLevel({ ...session, level: 'tpdu', release }).release()
-  t.equal(released, 1)
 })
 
 t.test('no line, and the card wants the issuer or its signature failed: the second cryptogram', async (t) => {

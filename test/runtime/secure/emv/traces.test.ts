@@ -4,14 +4,27 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import t from 'tap'
 import { toHex } from '../../../../hal/base/bytes.js'
+import { PosternError } from '../../../../hal/base/errors.js'
+import { money } from '../../../../hal/base/money.js'
 import { packageRoot } from '../../../../hal/base/package-root.js'
+import type { HostAnswer } from '../../../../runtime/secure/card-transaction.js'
+import type { EmvConfiguration } from '../../../../runtime/secure/emv/configuration.js'
 import type { Trace, TraceEvent } from '../../../../runtime/secure/emv/traces/trace.js'
 import { maskExchanges, withoutPin } from '../../../../runtime/secure/emv/traces/trace-mask.js'
+import { recordTransaction } from '../../../../runtime/secure/emv/traces/trace-recorder.js'
 import { replayTrace } from '../../../../runtime/secure/emv/traces/trace-replay.js'
 import { withoutScriptPins } from '../../../../runtime/secure/emv/traces/trace-scripts.js'
+import {
+  completeTransaction,
+  type TransactionServices,
+  transactToFirstCryptogram,
+} from '../../../../runtime/secure/emv/transaction.js'
+import { TransactionData } from '../../../../runtime/secure/emv/transaction-data.js'
+import { cardChannel } from '../../../../runtime/secure/emv/transport.js'
 import { openTraceStore } from '../../../../runtime/secure/trace-store.js'
 import { traceCommand } from '../../../../scripts/cli/trace.js'
-import { hex, tlv } from './kernel-inputs.js'
+import { application, hex, tlv } from './kernel-inputs.js'
+import { type ScriptStep, scriptedCard } from './scripted-card.js'
 
 const folder = join(packageRoot, 'test/runtime/secure/emv/traces')
 const files = readdirSync(folder).filter((name) => name.endsWith('.json'))
@@ -68,6 +81,175 @@ t.test('a changed trace fails where it was changed', async (t) => {
   const more = { ...trace, events: [...trace.events, trace.events[0]] }
   t.match(await replayTrace(more), { kind: 'differs', event: trace.events.length, got: '"the end"' })
   await t.rejects(replayTrace({ ...trace, format: 'another' }), { code: 'TRACE_INVALID' })
+})
+
+const SELECT = (aid: string) => `00 A4 04 00 07 ${aid} 00`
+const [VISA, OTHER] = ['A0000000031010', 'A0000000041010']
+const fci = (aid: string, priority: string) =>
+  `${tlv('6F', tlv('84', aid), tlv('A5', tlv('50', '56495341'), tlv('87', priority)))}9000`
+const NO_PSE: ScriptStep = ['PSE', '00 A4 04 00 0E 31 50 41 59 2E 53 59 53 2E 44 44 46 30 31 00', '6A82']
+const found = (priority = '01'): ScriptStep[] => [NO_PSE, ['SELECT', SELECT(VISA), fci(VISA, priority)]]
+const read = (cvm: string): ScriptStep[] => [
+  ['final SELECT', SELECT(VISA), fci(VISA, '01')],
+  ['GPO', '80 A8 00 00 02 83 00 00', `${tlv('80', '1800', '08010100')}9000`],
+  [
+    'READ RECORD',
+    '00 B2 01 0C 00',
+    `${tlv('70', tlv('5A', '4761739001010119'), tlv('5F24', '301231'), tlv('8C', '9F0206'), tlv('8D', '8A02'), tlv('8E', `0000000000000000${cvm}`))}9000`,
+  ],
+]
+const generated = (p1: string, data: string, cid: string): ScriptStep => [
+  'GENERATE AC',
+  `80 AE ${p1} 00 ${data} 00`,
+  `80 0B ${cid} 0042 1122334455667788 9000`,
+]
+
+/** Records the kernel with a scripted card. */
+async function recorded(
+  steps: ScriptStep[],
+  given: { services?: Partial<TransactionServices>; answer?: HostAnswer; aids?: string[] } = {},
+): Promise<Trace> {
+  const card = scriptedCard(steps)
+  const configuration: EmvConfiguration = {
+    terminal: {
+      countryCode: hex('0276'),
+      currency: 'EUR',
+      type: 0x22,
+      capabilities: hex('E0F8C8'),
+      additionalCapabilities: hex('6000F0A001'),
+      acquirerId: undefined,
+      merchantCategoryCode: undefined,
+      merchantId: undefined,
+      terminalId: undefined,
+      merchantName: undefined,
+      ifdSerial: undefined,
+      pinBypass: false,
+    },
+    applications: (given.aids ?? [VISA]).map((aid) => application(aid)),
+    caKeys: [],
+    revoked: new Set(),
+  }
+  const request = { type: 0, amount: money(1250, 'EUR'), sequence: 1, at: new Date(2026, 10, 22) }
+  const recorder = recordTransaction(configuration, request, false)
+  const data = new TransactionData(recorder.judge)
+  const session = recorder.session(card.session)
+  const channel = recorder.channel(cardChannel(session))
+  const services = recorder.services({
+    random: (length) => new Uint8Array(length).fill(7),
+    chooseApplication: async () => 0,
+    confirmApplication: async () => true,
+    preferLanguages: () => undefined,
+    enterPin: async () => ({ kind: 'cancelled' }),
+    encryptPin: async () => ({ ksn: new Uint8Array(12), bytes: new Uint8Array(16) }),
+    cardHistory: async () => ({ lastAmountOfCard: 0n, onExceptionFile: false }),
+    forceOnline: false,
+    ...given.services,
+  })
+  const run = () => transactToFirstCryptogram(channel, data, configuration, request, services)
+  const first = await recorder.run(data, run).catch(() => undefined)
+  const { answer } = given
+  if (first?.kind === 'first' && answer) {
+    recorder.answer(answer)
+    await recorder.run(data, () => completeTransaction(channel, data, first, answer))
+  }
+  return recorder.finish()!
+}
+
+t.test('people who say no, cards that leave, faults: recorded as they were, and replayed', async (t) => {
+  const goes = async (name: string, trace: Trace, last: object, before?: object) => {
+    t.match(trace.events.at(-1), { kind: 'outcome', outcome: last }, name)
+    if (before) t.match(trace.events.at(-2), before, name)
+    const replay = await replayTrace(JSON.parse(JSON.stringify(trace)))
+    t.same(replay, { kind: 'same', events: trace.events.length }, name)
+  }
+  const fault = async () => {
+    throw new PosternError('ABORTED', 'by the caller')
+  }
+  await goes(
+    'a reader that fails',
+    await recorded([NO_PSE]),
+    { kind: 'fault', fault: 'FAULT' },
+    { kind: 'apdu', r: { fault: 'FAULT' } },
+  )
+  await goes(
+    'a card that leaves',
+    await recorded([NO_PSE, ['SELECT', SELECT(VISA), { kind: 'removed' }]]),
+    { kind: 'ended', reason: 'removed' },
+    { kind: 'apdu', r: { gone: 'removed' } },
+  )
+  await goes(
+    'a prompt that is aborted',
+    await recorded(found('81'), { services: { confirmApplication: fault } }),
+    { kind: 'fault', fault: 'ABORTED' },
+    { kind: 'confirm', answer: { fault: 'ABORTED' } },
+  )
+  await goes(
+    'no confirmation',
+    await recorded(found('81'), { services: { confirmApplication: async () => false } }),
+    { kind: 'ended', reason: 'cancelled' },
+    { kind: 'confirm', answer: false },
+  )
+  await goes(
+    'no choice',
+    await recorded([...found(), ['SELECT', SELECT(OTHER), fci(OTHER, '02')]], {
+      aids: [VISA, OTHER],
+      services: { chooseApplication: async () => undefined },
+    }),
+    { kind: 'ended', reason: 'cancelled' },
+    { kind: 'choose', answer: null },
+  )
+  const tries: ScriptStep = ['GET DATA 9F17', '80 CA 9F 17 00', '9F170103 9000']
+  await goes(
+    'no PIN',
+    await recorded([...found(), ...read('0100'), tries]),
+    { kind: 'ended', reason: 'cancelled' },
+    { kind: 'pin', answer: 'cancelled' },
+  )
+  const online = [...found(), ...read('1F00'), generated('80', '06 000000001250', '80')]
+  await goes(
+    'no line',
+    await recorded([...online, generated('00', '02 5A33', '00')], { answer: { kind: 'unableToGoOnline' } }),
+    { kind: 'second', approved: false, offline: true },
+  )
+  await goes(
+    'approved without issuer authentication data',
+    await recorded([...online, generated('40', '02 3030', '40')], {
+      answer: {
+        kind: 'answered',
+        responseCode: '00',
+        approved: true,
+        issuerAuthenticationData: undefined,
+        scripts: [],
+      },
+    }),
+    { kind: 'second', approved: true, offline: false },
+  )
+})
+
+t.test('what a recorder keeps of nothing, and a replay makes of what does not fit', async (t) => {
+  const request = { type: 0, amount: money(1250, 'EUR'), sequence: 1, at: new Date(2026, 10, 22) }
+  const configuration = { terminal: {}, applications: [] } as unknown as EmvConfiguration
+  t.equal(recordTransaction(configuration, request, false).finish(), undefined, 'no card was there')
+  const recorder = recordTransaction(configuration, request, false)
+  recorder.session(scriptedCard([]).session)
+  t.equal(
+    recorder.judge('combined data', () => undefined),
+    undefined,
+  )
+  t.same(recorder.finish()?.events, [{ kind: 'judged', step: 'combined data', result: null }])
+
+  const trace = load('cda.json')
+  const judged = trace.events.findIndex((event) => event.kind === 'judged' && event.step === 'combined data')
+  t.match(await replayTrace(changed(trace, judged, () => ({ result: null }))), { kind: 'differs' })
+  const random = trace.events.findIndex(({ kind }) => kind === 'random')
+  t.match(await replayTrace(changed(trace, random, () => ({ bytes: 'FF' }))), { kind: 'differs' })
+  const events = [trace.events[random], { kind: 'outcome', outcome: { kind: 'fault', fault: 'FAULT' } }]
+  t.same(
+    await replayTrace({ ...trace, configuration: {}, events }),
+    { kind: 'same', events: 2 },
+    'a configuration that the kernel cannot use',
+  )
+  await t.rejects(replayTrace({ ...trace, configuration: { hex: 'no hex' } }), { code: 'BYTES_INVALID' })
 })
 
 t.test('masking: the same digits become the same mask, wherever they stand', async (t) => {

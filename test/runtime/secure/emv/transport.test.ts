@@ -67,10 +67,8 @@ t.test('what the card does is an outcome', async (t) => {
 t.test('a card that asks for ever is left', async (t) => {
   const endless = (answer: string) =>
     cardChannel({
-      atr: hex('3B600000'),
       protocol: 'T=0',
       transmit: async () => ({ kind: 'response', bytes: hex(answer) }),
-      release: async () => undefined,
     })
   t.match(await endless('6101').exchange(readRecord(1, 1)), { kind: 'end', reason: 'cardError' })
   t.match(await endless('6C01').exchange(readRecord(1, 1)), { kind: 'end', reason: 'cardError' })
