@@ -23,7 +23,7 @@ export interface ScriptsRun {
   readonly kind: 'scripts'
   /** Five bytes a script: result and sequence number, then the script identifier. */
   readonly results: Uint8Array
-  /** The card left; what was done until then stands in `results`. */
+  /** The card left; `results` says what was done until then, and that the rest was not. */
   readonly end: CardEnd | undefined
 }
 
@@ -35,6 +35,7 @@ export async function runIssuerScripts(
   phase: ScriptPhase,
 ): Promise<ScriptsRun> {
   const results: Uint8Array[] = []
+  let end: CardEnd | undefined
   const failed = phase === TAG.SCRIPT_71 ? 'scriptFailedBefore' : 'scriptFailedAfter'
   for (const [index, bytes] of templates.filter((template) => template[0] === phase).entries()) {
     data.performed('scriptProcessingPerformed')
@@ -42,8 +43,9 @@ export async function runIssuerScripts(
     const commands = findAllTlv(children, TAG.SCRIPT_COMMAND)
     const id = findTlv(children, TAG.SCRIPT_ID)?.value
     const identifier = id?.length === 4 ? id : new Uint8Array(4)
-    // A script that cannot be read is not performed, and that is a failure (Book 3, 10.10).
+    // A script that cannot be read, or that no card is left for, is not performed, and that is a failure (Book 3, 10.10).
     if (
+      end ||
       !children ||
       index >= MAX_TEMPLATES ||
       commands.length > MAX_COMMANDS ||
@@ -62,9 +64,9 @@ export async function runIssuerScripts(
     results.push(
       concat(Uint8Array.of((run.failedAt > 0 ? RESULT.failed : RESULT.successful) | sequence), identifier),
     )
-    if (run.end) return { kind: 'scripts', results: concat(...results), end: run.end }
+    end = run.end
   }
-  return { kind: 'scripts', results: concat(...results), end: undefined }
+  return { kind: 'scripts', results: concat(...results), end }
 }
 
 /** A command APDU: four bytes of header at least, and not longer than a short one. */

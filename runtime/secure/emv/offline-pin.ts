@@ -5,7 +5,7 @@ import type { Random } from '../../../hal/base/clock.js'
 import { TAG } from '../../../hal/base/tags.js'
 import type { PinEntry } from '../card-transaction.js'
 import { encodeFormat2 } from '../keys/pin-block.js'
-import { type CardEnd, ends, isEnd } from './card-end.js'
+import { type CardEnd, cardError, ends, isEnd } from './card-end.js'
 import { tryParseTemplate } from './card-tlv.js'
 import { getChallenge, getData, SW, verifyPin } from './commands.js'
 import { EccEncipherment } from './ecc-encipherment.js'
@@ -55,7 +55,8 @@ export async function verifyOfflinePin(
       data.raise('pinTryLimitExceeded')
       return 'failed'
     }
-    if ((sw & 0xfff0) !== 0x63c0) return 'failed'
+    // Book 3, figure 11: any other status terminates the transaction.
+    if ((sw & 0xfff0) !== 0x63c0) return cardError('VERIFY was answered with a status that it has not')
     triesLeft = sw & 0x0f
   }
   return 'failed'

@@ -21,6 +21,9 @@ const MAX_RECORDS = 256
 /** Files whose records are one template 70 by rule; those above are proprietary and may hold anything (Book 3, 5.3.2.3, 7.1 and 10.2). */
 const LAST_EMV_SFI = 10
 
+/** Bytes of 57 (Book 3, annex A1). */
+const MAX_TRACK2 = 19
+
 /** Must be there once all records are read (Book 3, 7.2, table 28). */
 const MANDATORY = [TAG.EXPIRATION_DATE, TAG.PAN, TAG.CDOL1, TAG.CDOL2] as const
 
@@ -109,6 +112,8 @@ export async function readApplicationData(
     if (!object.children && !data.addFromCard(object.tag, object.value))
       return cardError('a data object stands twice (Book 3, 10.2)')
   }
+  const track2 = data.card(TAG.TRACK2)
+  if (track2 && track2.length > MAX_TRACK2) return cardError('57 is longer than 19 bytes (Book 3, annex A1)')
   for (const tag of MANDATORY) {
     const value = data.card(tag)
     if (!value || value.length === 0) return cardError('a mandatory data object is missing (Book 3, 7.2)')

@@ -381,6 +381,29 @@ t.test('scripts travel both phases and their results go into the final DE55', as
   w.card.done()
 })
 
+t.test('a card that leaves between two scripts of phase 72: the rest are not performed', async (t) => {
+  const steps: ScriptStep[] = [
+    ...SELECTED,
+    ...read(),
+    first('80'),
+    second('40', '30 30', TC),
+    ['first script', '84 24 00 00 00', '9000'],
+    ['second script', '84 1E 00 00 00', { kind: 'removed' }],
+  ]
+  const w = world({ steps })
+  await w.transaction.start(REQUEST, never())
+  const script = (id: string, command: string) => hex(tlv('72', tlv('9F18', id), tlv('86', command)))
+  const scripts = [
+    script('00000001', '8424000000'),
+    script('00000002', '841E000000'),
+    script('00000003', '8418000000'),
+  ]
+  const final = await w.transaction.hostAnswer({ ...APPROVED, scripts }, never())
+  t.match(final, { kind: 'approved' })
+  t.match(toHex((final as { de55: Uint8Array }).de55), /9F5B0F200000000111000000020000000003$/)
+  w.card.done()
+})
+
 t.test('a card that leaves: at every command the outcome is removed', async (t) => {
   const all = [...SELECTED, ...read(), first('80'), second('40', '30 30', TC)]
   for (let at = 0; at < all.length; at++) {

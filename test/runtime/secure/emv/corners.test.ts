@@ -16,6 +16,7 @@ import { generateCryptogram } from '../../../../runtime/secure/emv/generate-ac.j
 import { initiateApplicationProcessing } from '../../../../runtime/secure/emv/initiate-application.js'
 import { toInteger } from '../../../../runtime/secure/emv/integers.js'
 import { processingRestrictions } from '../../../../runtime/secure/emv/processing-restrictions.js'
+import { readApplicationData } from '../../../../runtime/secure/emv/read-application-data.js'
 import { refundReading } from '../../../../runtime/secure/emv/refund-reading.js'
 import { setTransactionData } from '../../../../runtime/secure/emv/terminal-data.js'
 import { terminalRiskManagement } from '../../../../runtime/secure/emv/terminal-risk-management.js'
@@ -267,4 +268,16 @@ t.test('no line, and the card wants the issuer or its signature failed: the seco
       { decision: 'declined', cryptogramType: 'AAC' },
       'more than was asked for counts as an AAC',
     )
+})
+
+t.test('57 has 19 bytes at most', async (t) => {
+  const run = (track2: string) => {
+    const objects = [tlv('5A', '4761739001010119'), tlv('5F24', '301231'), tlv('8C', '9F0206')]
+    const record = `${tlv('70', ...objects, tlv('8D', '8A02'), tlv('57', track2))}9000`
+    const card = scriptedCard([['READ RECORD', '00 B2 01 0C 00', record]])
+    return readApplicationData(card.channel, storeWith({ [TAG.AFL]: '08010100' }))
+  }
+  const whole = '4761739001010119D30122011234567890123F'
+  t.match(await run(whole), { kind: 'read' })
+  t.match(await run(`${whole}FF`), { kind: 'end', reason: 'cardError', rule: /^57/ })
 })

@@ -109,7 +109,9 @@ export function cvmOracle(given: CvmCase): CvmVerdict {
     }
   }
 
-  const offline = (enciphered: boolean): 'good' | 'bad' | 'end: cancelled' | 'end: timeout' => {
+  const offline = (
+    enciphered: boolean,
+  ): 'good' | 'bad' | 'end: cancelled' | 'end: timeout' | 'end: cardError' => {
     if (enciphered && given.noKey) return 'bad'
     if (counter === 0) {
       bits += 'L'
@@ -127,7 +129,7 @@ export function cvmOracle(given: CvmCase): CvmVerdict {
         counter = 0
         return 'bad'
       }
-      if (!sw.startsWith('63C')) return 'bad'
+      if (!sw.startsWith('63C')) return 'end: cardError'
     }
     return 'bad'
   }

@@ -35,8 +35,14 @@ const NAMED: readonly (readonly [why: string, given: CvmCase, results: string, t
     ['blocked before', { rules: '41001E00', counter: 0 }, '1E0000', '20', 'signature'],
     ['blocked says 6983', { rules: '41001E00', counter: 3, verify: ['6983'] }, '1E0000', '20', 'signature'],
     ['blocked says 6984', { rules: '41001E00', verify: ['6984'] }, '1E0000', '20', 'signature'],
-    ['another refusal', { rules: '41001E00', verify: ['6A81'] }, '1E0000', '00', 'signature'],
-    ['6300 tells no counter', { rules: '41001E00', verify: ['6300'] }, '1E0000', '00', 'signature'],
+    [
+      'another refusal ends (figure 11)',
+      { rules: '41001E00', verify: ['6A81'] },
+      '3F0000',
+      '00',
+      'end: cardError',
+    ],
+    ['6300 tells no counter', { rules: '41001E00', verify: ['6300'] }, '3F0000', '00', 'end: cardError'],
     [
       'counted down to success',
       { rules: '0100', counter: 3, verify: ['63C2', '63C1'] },

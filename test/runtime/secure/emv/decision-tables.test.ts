@@ -295,12 +295,12 @@ t.test('scripts: only 90, 62 and 63 let the next command go', async (t) => {
   }
 })
 
-t.test('scripts: a card that leaves keeps the results until then', async (t) => {
+t.test('scripts: a card that leaves keeps the results until then, the rest are not performed', async (t) => {
   const data = storeWith()
   const scripts = [template('72', ID, cmd(A)), template('72', cmd(A), cmd(B)), template('72', cmd(B))]
   const run = await runIssuerScripts(answering(['9000', '9000']), data, scripts.map(hex), TAG.SCRIPT_72)
   t.match(run.end, { reason: 'removed' })
-  t.equal(toHex(run.results), '20112233441200000000')
+  t.equal(toHex(run.results), '201122334412000000000000000000')
   t.equal(tvr(data), '0000000010')
 })
 

@@ -197,7 +197,7 @@ const AT_ERROR: Readonly<Record<string, RegExp>> = {
   'INTERNAL AUTHENTICATE': /^approved$/,
   'GET DATA': /^approved$/,
   'GET CHALLENGE': /^approved$/,
-  VERIFY: /^approved$/,
+  VERIFY: /^ended cardError$/,
   'GENERATE AC': /^ended cardError$/,
   'EXTERNAL AUTHENTICATE': /^(approved|declined)$/,
   script: /^approved$/,
