@@ -10,6 +10,7 @@ export const VPCD_READERS = ['Virtual PCD 00 00', 'Virtual PCD 00 01'] as const
 const VPCD_PORTS = [35963, 35964] as const
 const DRIVERS = ['/etc/reader.conf.d/vpcd']
 const START_MS = 30_000
+const STOP_MS = 10_000
 
 /**
  * Runs inside the namespaces. Loopback acknowledges at once on both of its routes: Nagle and delayed acknowledgements
@@ -119,10 +120,13 @@ export async function startPcscd(folder: string): Promise<PcscStack> {
       const exited = new Promise((resolve) => child.once('exit', resolve))
       child.stdin.write('stop\n')
       child.stdin.end()
-      const timer = setTimeout(() => child.kill('SIGKILL'), 2000)
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
       await exited
       clearTimeout(timer)
     }
+    // What outlives a killed shell holds the other ends of these; it must not hold this process.
+    child.stdout.destroy()
+    child.stderr.destroy()
     for (const file of [daemonSocket, join(folder, 'pcscd.pid'), ...slotSockets])
       rmSync(file, { force: true })
   }

@@ -78,7 +78,8 @@ export const target = {
       const { where, key, rule } = error.details
       if (typeof where !== 'string' || where === '' || typeof key !== 'string' || typeof rule !== 'string')
         throw new Error('a refusal without a place', { cause: error })
-      return `${where.slice(0, 8)} ${key.replaceAll(/[0-9]+/g, '').slice(0, 24)}`
+      // The rule alone: keys and places are the fuzzer's own inventions, without end.
+      return rule.replaceAll(/[^a-z ]/g, '').slice(0, 24)
     }
   },
 }
