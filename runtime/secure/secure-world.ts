@@ -193,6 +193,18 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     },
   })
 
+  /** How many hold the display in our place. */
+  let lent = 0
+  const lendDisplay = async () => {
+    lent++
+    const resume = await screens.suspend()
+    let isBack = false
+    return () => {
+      if (!isBack) lent--
+      isBack = true
+      resume()
+    }
+  }
   const payments = createPaymentService({
     journal,
     acquirers,
@@ -203,7 +215,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
         : moduleCardTransactions({
             socketPath: options.certifiedModule.socket,
             acceptSimulated: config.profile === 'development',
-            screens,
+            screens: { status: screens.status, suspend: lendDisplay },
             apps,
             clock,
             log,
@@ -230,7 +242,9 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     clock,
     log,
     vault,
-    ask: (screen, signal) => screens.ask(screen, screens.language(), signal),
+    // While a certified module holds the display nobody could answer: the question is as good as refused.
+    ask: async (screen, signal) =>
+      lent > 0 ? { type: 'closed' } : screens.ask(screen, screens.language(), signal),
     isOnline: () => connected() !== undefined && status.network === 'online',
     onChanged: () => tell(connected()?.['payments.changed'](null)),
     onNotice: (text) =>
