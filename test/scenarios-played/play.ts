@@ -8,12 +8,15 @@ import { scenarioNames } from '../../scripts/dev/scenarios/scenario.js'
 
 /** One process tree a scenario; it is ended after this. */
 const BOUND_MS = 300_000
+/** A play mostly waits for the terminal, as a person does: two go side by side. */
+const SIDE_BY_SIDE = 2
 
 /** A case for each of `names` (every shipped scenario): exit status 0, the ledger's verdict said. What it printed stands in the failure. */
 export async function playAll(t: Test, board: string, names = scenarioNames()): Promise<void> {
   const bin = join(packageRoot, 'dist', 'scripts', 'cli', 'postern.js')
-  for (const name of names) {
-    await t.test(name, async (t) => {
+  t.jobs = SIDE_BY_SIDE
+  const played = names.map((name) =>
+    t.test(name, { buffered: true }, async (t) => {
       const done = await runCommand(process.execPath, [bin, 'start', '--play', name, '--board', board], {
         timeoutMs: BOUND_MS,
       })
@@ -26,6 +29,7 @@ export async function playAll(t: Test, board: string, names = scenarioNames()): 
         /ledger and terminal agree/,
         "the acquirer's and the terminal's books agree to the cent",
       )
-    })
-  }
+    }),
+  )
+  await Promise.all(played)
 }
