@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import { systemClock } from '../../hal/base/clock.js'
+import { openSqlite } from '../../hal/base/sqlite.js'
 import { play } from '../dev/scenarios/player.js'
 import { readScenario, type Step } from '../dev/scenarios/scenario.js'
 import { createStage } from '../dev/scenarios/stage.js'
@@ -62,7 +62,7 @@ async function collects(folder: string, tell: (line: string) => void): Promise<C
     const { steps: usual } = readScenario('courier-card')
     // Signed in, before the first parcel is chosen.
     await steps(...usual.slice(0, usual.findIndex((step) => 'insert' in step) - 5))
-    const journal = new Database(join(terminal.layout.secure, 'journal.db'), { readonly: true })
+    const journal = openSqlite(join(terminal.layout.secure, 'journal.db'), { readonly: true })
     const latest = journal.prepare('SELECT at_ms FROM entries WHERE step = ? ORDER BY seq DESC LIMIT 1')
     const at = (step: string) => (latest.get(step) as { at_ms: number }).at_ms
 

@@ -2,10 +2,10 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import Database from 'better-sqlite3'
 import t from 'tap'
 import { ascii, concat, fromHex, toHex } from '../../hal/base/bytes.js'
 import { systemClock } from '../../hal/base/clock.js'
+import { openSqlite } from '../../hal/base/sqlite.js'
 import { openMqttSession } from '../../runtime/open/link/mqtt-session.js'
 import type { OpenConfig } from '../../runtime/open/open-config.js'
 import { prepareSurroundings } from '../../scripts/dev/factory/factory.js'
@@ -181,7 +181,7 @@ else
       },
     )
 
-    const ledger = new Database(join(dev, 'ledger.db'), { readonly: true })
+    const ledger = openSqlite(join(dev, 'ledger.db'), { readonly: true })
     const ksns = (ledger.prepare('SELECT ksn FROM ksn').all() as { ksn: string }[]).map(({ ksn }) =>
       fromHex(ksn),
     )

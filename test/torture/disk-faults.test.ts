@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import t, { type Test } from 'tap'
+import { openSqlite } from '../../hal/base/sqlite.js'
 import {
   OWNER,
   request,
@@ -114,7 +114,7 @@ t.test('a log that a reader keeps from being emptied grows, and shrinks again af
   const host = new TestHost()
   const terminal = startTerminal({ folder, host })
   const log = () => statSync(join(folder, 'journal.db-wal')).size
-  const reader = new Database(join(folder, 'journal.db'), { readonly: true })
+  const reader = openSqlite(join(folder, 'journal.db'), { readonly: true })
   reader.prepare('BEGIN').run()
   reader.prepare('SELECT count(*) FROM entries').get()
   const told = await payOn(terminal, 60)

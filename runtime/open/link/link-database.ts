@@ -1,10 +1,10 @@
 // The SQLite file of the link: what waits to be sent, what was received, payments that apps have not taken yet.
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import Database from 'better-sqlite3'
 import { PosternError } from '../../../hal/base/errors.js'
+import { openSqlite, type Sqlite } from '../../../hal/base/sqlite.js'
 
-export type LinkDatabase = Database.Database
+export type LinkDatabase = Sqlite
 
 const VERSION = 1
 const SCHEMA = `
@@ -40,7 +40,7 @@ create table payment_event (
  */
 export function openLinkDatabase(path: string): LinkDatabase {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const database = new Database(path)
+  const database = openSqlite(path)
   database.pragma('journal_mode = WAL')
   database.pragma('synchronous = FULL')
   database.pragma('busy_timeout = 2000')

@@ -1,8 +1,8 @@
 // The journal's file: opened so that a commit is on disk, its tables brought up to date, its statements prepared.
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
-import Database from 'better-sqlite3'
 import { PosternError } from '../../../hal/base/errors.js'
+import { openSqlite, type Sqlite } from '../../../hal/base/sqlite.js'
 import type { JournalEntry } from './journal-chain.js'
 import { migrate } from './journal-schema.js'
 
@@ -10,10 +10,10 @@ import { migrate } from './journal-schema.js'
  * Opens or makes the file, mode 0600 in a folder of mode 0700: WAL, synchronous FULL, read back.
  * @throws PosternError `JOURNAL_UNSAFE`, `JOURNAL_NEWER`
  */
-export function openDatabase(path: string): Database.Database {
+export function openDatabase(path: string): Sqlite {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   closeSync(openSync(path, 'a', 0o600)) // SQLite gives its WAL the database's own mode
-  const db = new Database(path, { timeout: 2000 })
+  const db = openSqlite(path, { timeout: 2000 })
   db.pragma('page_size = 1024') // a payment writes 33 KB of WAL so; with pages of 4 KiB it is 107
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = FULL') // after WAL: better-sqlite3 lowers it to NORMAL on the switch
@@ -35,7 +35,7 @@ export function openDatabase(path: string): Database.Database {
 }
 
 /** The statements of the journal. */
-export function prepareStatements(db: Database.Database) {
+export function prepareStatements(db: Sqlite) {
   return {
     lastEntries: db.prepare('SELECT seq, at_ms, step, body, hash FROM entries ORDER BY seq DESC LIMIT 2'),
     addEntry: db.prepare('INSERT INTO entries (seq, at_ms, step, body, hash) VALUES (?, ?, ?, ?, ?)'),

@@ -1,8 +1,8 @@
 // The acquirer's truth: every payment, advice and reversal it has seen, on disk. SQLite, WAL, synchronous FULL.
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import Database from 'better-sqlite3'
 import { PosternError } from '../../../hal/base/errors.js'
+import { openSqlite, type Sqlite } from '../../../hal/base/sqlite.js'
 
 export type EntryState =
   | 'approved'
@@ -128,7 +128,7 @@ const COLUMNS: Readonly<Record<keyof Omit<Entry, 'id' | 'retrievalReference'>, s
 }
 const NAMES = Object.keys(COLUMNS) as (keyof typeof COLUMNS)[]
 
-function prepareSchema(db: Database.Database): void {
+function prepareSchema(db: Sqlite): void {
   const columns = NAMES.map((name) => `${name} ${COLUMNS[name]}`).join(', ')
   db.exec(`CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY AUTOINCREMENT, ${columns},
       UNIQUE (terminalId, stan, transmitted, amountMinor));
@@ -148,7 +148,7 @@ const withReference = (row: Row): Entry => ({ ...row, retrievalReference: String
 /** Opens the ledger file, or makes it. @throws PosternError `LEDGER_FAILED` */
 export function openLedger(path: string): Ledger {
   mkdirSync(dirname(path), { recursive: true })
-  const db = new Database(path)
+  const db = openSqlite(path)
   db.pragma('journal_mode = WAL')
   // Switching to WAL lowers it silently, so it is set after and read back.
   db.pragma('synchronous = FULL')

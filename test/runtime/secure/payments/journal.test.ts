@@ -1,10 +1,10 @@
 // The journal: durable settings, numbers never given twice, the chain, torn and tampered files, migrations.
 import { copyFileSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import Database from 'better-sqlite3'
 import t from 'tap'
 import { PosternError } from '../../../../hal/base/errors.js'
 import { silentLog } from '../../../../hal/base/log.js'
+import { openSqlite } from '../../../../hal/base/sqlite.js'
 import { type Journal, openJournal } from '../../../../runtime/secure/payments/journal.js'
 import {
   pruneJournal,
@@ -49,7 +49,7 @@ t.test('WAL and synchronous FULL, owner only, and what was committed is there af
   t.match(journal.payment('key-0001'), { minor: '1250' })
   t.match(journal.list(5), [{ key: 'key-0001' }])
   t.equal(journal.payment('key-0002'), undefined)
-  const db = new Database(path, { readonly: true })
+  const db = openSqlite(path, { readonly: true })
   t.equal(db.pragma('journal_mode', { simple: true }), 'wal')
   db.close()
   journal.close()
@@ -85,7 +85,7 @@ t.test('numbers: in order, durable, never twice; STAN wraps around the ones that
   const take = (counter: 'stan' | 'batch') => journal.commit('take', (step) => step.reserve(counter))
   t.strictSame([take('stan'), take('stan'), take('batch')], [1, 2, 1])
   journal.close()
-  const db = new Database(path)
+  const db = openSqlite(path)
   db.prepare("UPDATE counters SET value = 999997 WHERE name = 'stan'").run()
   db.prepare("UPDATE counters SET value = 999998 WHERE name = 'batch'").run()
   db.close()
@@ -145,7 +145,7 @@ t.test('tampering is found: a changed amount, a changed or missing entry, a remo
     for (const key of ['key-0001', 'key-0002', 'key-0003', 'key-0004'])
       journal.commit('put', (step) => step.putPayment(record(key, { stan: step.reserve('stan') })))
     journal.close()
-    const db = new Database(path)
+    const db = openSqlite(path)
     db.exec(sql)
     db.close()
     journal = openJournal(path, clock)
@@ -157,7 +157,7 @@ t.test('tampering is found: a changed amount, a changed or missing entry, a remo
   const journal = openJournal(path, clock)
   journal.commit('put', (step) => step.putPayment(record('key-0001')))
   journal.close()
-  const db = new Database(path)
+  const db = openSqlite(path)
   db.exec("UPDATE entries SET step = 'other'")
   db.close()
   t.throws(() => openJournal(path, clock), { code: 'JOURNAL_BROKEN' })
@@ -198,7 +198,7 @@ t.test('a journal of a newer release is written only if it says so', (t) => {
   const path = join(t.testdir(), 'journal.db')
   openJournal(path, clock).close()
   const write = (sql: string) => {
-    const db = new Database(path)
+    const db = openSqlite(path)
     db.exec(sql)
     db.close()
   }
@@ -318,7 +318,7 @@ t.test('pruning: settled rounds leave, the chain goes on over a checkpoint, and 
   ]) {
     const forged = join(folder, 'forged.db')
     copyFileSync(path, forged)
-    const db = new Database(forged)
+    const db = openSqlite(forged)
     db.exec(sql)
     db.close()
     const opened = openJournal(forged, days)
@@ -356,7 +356,7 @@ function byNewerRelease(path: string, work: (journal: Journal) => void): void {
   const journal = openJournal(path, clock)
   work(journal)
   journal.close()
-  const db = new Database(path)
+  const db = openSqlite(path)
   db.exec(`ALTER TABLE payments ADD COLUMN tender TEXT DEFAULT 'card';
     CREATE TABLE wallets (id TEXT PRIMARY KEY) WITHOUT ROWID;
     PRAGMA user_version = 3`)
@@ -409,7 +409,7 @@ t.test(
     )
     t.match(journal.verify(), { sound: true })
     await terminal.close()
-    const db = new Database(path, { readonly: true })
+    const db = openSqlite(path, { readonly: true })
     t.equal(db.pragma('user_version', { simple: true }), 3, 'the newer release finds its own journal again')
     db.close()
   },
