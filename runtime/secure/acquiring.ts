@@ -2,7 +2,6 @@
 import type { Clock, Random } from '../../hal/base/clock.js'
 import { isPosternError } from '../../hal/base/errors.js'
 import type { Log } from '../../hal/base/log.js'
-import type { Money } from '../../hal/base/money.js'
 import type { Documents } from './documents.js'
 import { createKeySets, type KeySets } from './keys/key-sets.js'
 import type { KeyStore } from './keys/key-store.js'
@@ -16,7 +15,7 @@ import {
   keySetOf,
   readAcquirersDocument,
 } from './payments/acquirer-document.js'
-import type { Acquirers } from './payments/acquirer-port.js'
+import type { Acquirers, RouteQuestion } from './payments/acquirer-port.js'
 import { routedAcquirers } from './payments/acquirers.js'
 import type { Journal } from './payments/journal.js'
 import { recordStray } from './payments/late-answers.js'
@@ -63,8 +62,8 @@ function readRouting(documents: Documents, entries: readonly AcquirerEntry[]): R
 
 export interface Acquiring {
   readonly acquirers: Acquirers
-  /** Card keys of whoever will take what `paying` says is being paid: chosen by BIN and amount. */
-  cardKeys(paying: () => Money): CardKeys
+  /** Card keys of whoever will take what `paying` says is being paid with this card. */
+  cardKeys(paying: () => Pick<RouteQuestion, 'kind' | 'amount'>): CardKeys
   close(): void
 }
 
@@ -101,9 +100,7 @@ export function connectAcquirers(
   return {
     acquirers,
     cardKeys: (paying) =>
-      routedCardKeys(keys.own, (bin) =>
-        keys.of(acquirers.keySetFor({ kind: 'sale', amount: paying(), bin })),
-      ),
+      routedCardKeys(keys.own, (card) => keys.of(acquirers.keySetFor({ ...paying(), ...card }))),
     close() {
       for (const client of clients) client.close()
     },

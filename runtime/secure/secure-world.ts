@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Clock, Random } from '../../hal/base/clock.js'
 import type { Log } from '../../hal/base/log.js'
-import { type Money, moneyFromJson } from '../../hal/base/money.js'
+import { moneyFromJson } from '../../hal/base/money.js'
 import { packageRoot } from '../../hal/base/package-root.js'
 import type { Board, BoardProfile } from '../../hal/board.js'
 import type { Operator } from '../api/payments.js'
@@ -16,6 +16,7 @@ import { KeyPackage } from './keys/key-package.js'
 import { moduleCardTransactions } from './module/module-card-transaction.js'
 import { openKeyStore } from './open-key-store.js'
 import { OperatorsDocument, readOperatorsDocument } from './operators-document.js'
+import type { RouteQuestion } from './payments/acquirer-port.js'
 import { servePayments } from './payments/bridge-payments.js'
 import { openJournal } from './payments/journal.js'
 import { EXPORTS, pruneJournal } from './payments/journal-export.js'
@@ -104,7 +105,10 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     log,
   })
   /** What is being paid: the card's data go under the keys of whoever will take it. */
-  let paying: Money = { minor: 0n, currency: merchant.currency }
+  let paying: Pick<RouteQuestion, 'kind' | 'amount'> = {
+    kind: 'sale',
+    amount: { minor: 0n, currency: merchant.currency },
+  }
   const cardKeys = acquiring.cardKeys(() => paying)
 
   const apps = createAppFreeze(connected, log)
@@ -163,14 +167,14 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
             clock,
             log,
           }),
-    prompts: ({ request }) => {
-      paying = moneyFromJson(request.amount)
+    prompts: ({ request, kind }) => {
+      paying = { kind, amount: moneyFromJson(request.amount) }
       return createCardPrompts({
         screens,
         texts,
         clock,
         enterPin,
-        amount: paying,
+        amount: paying.amount,
         locale: screens.language(),
       })
     },

@@ -1,5 +1,5 @@
 // Cardholder verification: the CVM list rule by rule, and CVM Results (EMV Book 3 v4.4, 10.5; Book 4, 6.3.4 and table 2).
-import { erase } from '../../../hal/base/bytes.js'
+import { erase, toHex } from '../../../hal/base/bytes.js'
 import type { Random } from '../../../hal/base/clock.js'
 import { TAG } from '../../../hal/base/tags.js'
 import type { DukptCiphertext, PinEntry } from '../card-transaction.js'
@@ -32,7 +32,7 @@ export interface CvmServices {
     bypassAllowed: boolean
   }): Promise<PinEntry>
   /** Digits in ASCII; both are left to this file to erase. */
-  encryptPin(pin: Uint8Array, pan: Uint8Array): Promise<DukptCiphertext>
+  encryptPin(pin: Uint8Array, pan: Uint8Array, aid: string): Promise<DukptCiphertext>
   random: Random
   bypassAllowed: boolean
   /** The key for an enciphered offline PIN (Book 2, 7.1 and 13.1), or undefined where it cannot be had. */
@@ -246,7 +246,7 @@ async function onlinePin(data: TransactionData, services: CvmServices): Promise<
       const pan = panDigits(data.need(TAG.PAN))
       try {
         if (!pan) return { kind: 'failed' }
-        const pinBlock = await services.encryptPin(entry.digits, pan)
+        const pinBlock = await services.encryptPin(entry.digits, pan, toHex(data.need(TAG.AID)))
         data.raise('onlinePinEntered')
         return { kind: 'successful', pinBlock }
       } finally {

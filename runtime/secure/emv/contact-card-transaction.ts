@@ -273,7 +273,7 @@ class ContactCardTransaction implements CardTransaction {
       return {
         facts,
         de55: buildDe55(this.#data),
-        cardData: await this.#options.keys.encryptCardData(track2),
+        cardData: await this.#options.keys.encryptCardData(track2, facts.aid),
         pinBlock: first.cvm.pinBlock,
         cardToken: await tokenOf(this.#data, this.#options.keys),
       }

@@ -46,7 +46,7 @@ export function kernelServices(
       if (entry.kind === 'entered' || entry.kind === 'bypassed') prompts.busy('reading')
       return entry
     },
-    encryptPin: (pin, pan) => keys.encryptPin(pin, pan),
+    encryptPin: (pin, pan, aid) => keys.encryptPin(pin, pan, aid),
     cardHistory: async (data) => {
       const token = await tokenOf(data, keys)
       const last = await history.lastAmount(token)

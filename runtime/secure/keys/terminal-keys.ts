@@ -1,12 +1,15 @@
 // What the secure world does with keys, as narrow traits: encrypt card data, make a PIN block, MAC a message.
 import type { DukptCiphertext } from '../card-transaction.js'
 
-/** For the kernel: card data and PIN under DUKPT working keys. Every call takes a new KSN, durable before use. */
+/**
+ * For the kernel: card data and PIN under DUKPT working keys. Every call takes a new KSN, durable before use. `aid` is the
+ * selected application, hex; absent where there is none. Keys that depend on the road are chosen by it.
+ */
 export interface CardKeys {
   /** CBC under the data-encryption key, zero IV as working keys are used once; padded by ISO/IEC 9797-1 method 2. */
-  encryptCardData(clear: Uint8Array): Promise<DukptCiphertext>
+  encryptCardData(clear: Uint8Array, aid?: string): Promise<DukptCiphertext>
   /** ISO 9564-1 block under the PIN key: format 4 (16 bytes) under AES, 0 or 3 (8 bytes) under TDES. `pin` and `pan` are ASCII digits and are left to the caller to erase. */
-  encryptPin(pin: Uint8Array, pan: Uint8Array): Promise<DukptCiphertext>
+  encryptPin(pin: Uint8Array, pan: Uint8Array, aid?: string): Promise<DukptCiphertext>
   /** HMAC-SHA-256 of a PAN under a key that never leaves the terminal. */
   cardToken(pan: Uint8Array): Promise<string>
 }

@@ -51,8 +51,8 @@ function watched(acquirer: Acquirer, shut: Map<string, number>, clock: Clock): A
 }
 
 /**
- * The acquirers of the documents, routed by their rules. Card data are enciphered under one key set: once the card was
- * read (`aid`), only acquirers of the set that was chosen by what was known before are candidates.
+ * The acquirers of the documents, routed by their rules. Card data are enciphered under one key set, that of whom the
+ * rules prefer for this card (`keySetFor`): once the card was read (`bin`), acquirers of another set are no candidates.
  */
 export function routedAcquirers(
   all: readonly Acquirer[],
@@ -67,14 +67,13 @@ export function routedAcquirers(
     return since === undefined || clock.monotonicMs() - since > SHUT_MS
   }
   const setOf = (id: string | undefined) => routed.find((one) => one.id === id)?.keySet ?? routed[0]!.keySet
-  // The keys that a card's data go under do not change while a road is shut, nor with the application.
-  const keySetFor = ({ aid: _aid, ...known }: RouteQuestion) =>
-    setOf(explainRoute(document, routed, known).order[0])
+  // The keys that a card's data go under do not change while a road is shut.
+  const keySetFor = (question: RouteQuestion) => setOf(explainRoute(document, routed, question).order[0])
   const acquirers = createAcquirers(
     all.map((acquirer) => watched(acquirer, shut, clock)),
     (question) => {
       const { order } = explainRoute(document, routed, question, isAvailable)
-      return question.aid === undefined ? order : order.filter((id) => setOf(id) === keySetFor(question))
+      return question.bin === undefined ? order : order.filter((id) => setOf(id) === keySetFor(question))
     },
   )
   return { ...acquirers, keySetFor }

@@ -26,7 +26,7 @@ type Needs = Pick<
 type Answered = Extract<AuthoriseAnswer, { kind: 'answered' }>
 
 /** What the host is asked for a payment that has its card. */
-export const authorisedKind = ({ type = 'sale' }: PaymentRecord): AuthorisedKind =>
+export const authorisedKind = ({ type = 'sale' }: Pick<PaymentRecord, 'type'>): AuthorisedKind =>
   type === 'completion' ? 'sale' : type
 
 /** DE39: call the bank (ISO 8583:1987, 01 and 02). */

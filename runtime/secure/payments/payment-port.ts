@@ -17,7 +17,7 @@ import type {
 import type { Screen, ScreenResult } from '../../api/screens.js'
 import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
 import type { Texts } from '../texts.js'
-import type { Acquirers } from './acquirer-port.js'
+import type { Acquirers, AuthorisedKind } from './acquirer-port.js'
 import type { Journal } from './journal.js'
 import type { MerchantDocument } from './merchant-document.js'
 import type { CardVault } from './sealed-cards.js'
@@ -44,6 +44,8 @@ export interface PaymentDependencies {
   readonly prompts: (payment: {
     readonly owner: Owner
     readonly request: Pick<CollectRequest, 'key' | 'amount' | 'reference'>
+    /** What the host will be asked for. */
+    readonly kind: AuthorisedKind
   }) => CardPrompts & { close(): void }
   readonly session: PaymentSession
   /** A question of the secure world's own to whoever holds the terminal, in the operator's language. */

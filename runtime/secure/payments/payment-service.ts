@@ -9,6 +9,7 @@ import type {
   RoundClose,
 } from '../../api/payments.js'
 import { createAdvices } from './advices.js'
+import { authorisedKind } from './authorise.js'
 import { type Background, startBackground } from './background.js'
 import { type Sale, startSale } from './collect.js'
 import { createLane } from './lane.js'
@@ -72,7 +73,8 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     const { key, reference } = order
     const amount = moneyToJson(order.amount)
     if (busy()) return views.plain({ key, reference, amount, locale: localeHere() }, 'busy')
-    const prompts = deps.prompts({ owner, request: { key, amount, reference } })
+    const kind = authorisedKind(order)
+    const prompts = deps.prompts({ owner, request: { key, amount, reference }, kind })
     let record: PaymentRecord
     try {
       record = createRecord(deps, rounds, order, owner, also)
