@@ -24,14 +24,18 @@ export type PrinterEvent =
 
 export interface PrinterCapabilities {
   readonly language: 'escpos'
-  /** Dots per line: 384 for 58 mm, 576 for 80 mm paper. */
+  /** Dots per line: 384 for 58 mm, 576 (203 dpi) or 512 (180 dpi) for 80 mm paper. */
   readonly dots: number
-  /** Characters of font A per line: 32 or 48. */
+  /** Characters of font A per line: 32, 42 or 48. */
   readonly columns: number
   /** Code pages by ESC t number, as names that the encoder knows; empty where all text is sent as raster. */
   readonly codePages: Readonly<Record<string, number>>
   readonly cutter: boolean
   readonly qr: boolean
+  /** CODE128 by its own firmware (GS k 73); where it has none, bars are sent as pictures. */
+  readonly barcodes: boolean
+  /** Sent after each ESC @, such as the heat of the head; only commands of the printer's own reference. */
+  readonly setUp?: readonly number[]
 }
 
 /** A document, encoded for this printer, at most 1 MiB. */

@@ -84,6 +84,8 @@ const QR_LEVELS = ['low', 'medium', 'quartile', 'high'] as const
 /** `GS ( k pL pH cn fn …`: cn 49 is QR; functions 167, 169, 180, 181. */
 function twoDimensional(memory: PrinterMemory, args: Uint8Array): void {
   const [kind, , , cn, fn, value = 0] = args
+  // GS ( K sets the density: the machine's paper knows one black.
+  if (kind === 0x4b) return
   if (kind !== 0x6b || cn !== 49) return memory.refuse(`GS ( ${kind} ${cn}`)
   if (fn === 67) memory.qr.module = Math.min(16, Math.max(1, value))
   else if (fn === 69) memory.qr.level = value

@@ -21,7 +21,7 @@ process.umask(0o077)
 
 const simulated: readonly Driver[] = [
   ...SIMULATED_DRIVERS,
-  escposDriver('simulated', busOptionFields, busPrinterPort()),
+  escposDriver('simulated', busOptionFields, busPrinterPort(), (options) => options),
 ]
 const drivers: readonly Driver[] = [
   escposSerialDriver,

@@ -22,7 +22,7 @@ const REGISTRY: readonly Driver[] = [
   ...SIMULATED_DRIVERS,
   escposSerialDriver,
   pcscDriver,
-  escposDriver('simulated', busOptionFields, busPrinterPort()),
+  escposDriver('simulated', busOptionFields, busPrinterPort(), (options) => options),
 ]
 const PARAMS = {
   hardware: '/run/hardware.sock',

@@ -13,6 +13,9 @@ export interface Portion {
   readonly cuts: number
 }
 
+/** `GS ( k`, function 81: the symbol that was stored is printed. */
+const printsSymbol = (bytes: Uint8Array, at: number) => bytes[at + 2] === 0x6b && bytes[at + 6] === 81
+
 const MAX_JOB_BYTES = 1 << 20
 
 /**
@@ -41,9 +44,15 @@ export function cutJob(bytes: Uint8Array, size: number): readonly Portion[] {
     else if (piece.kind === 'command') {
       const { name } = piece.command
       if (name === 'LF') counts.lines++
-      else if (name === 'GS k' || name === 'GS (') counts.barcodes++
+      else if (name === 'GS k' || (name === 'GS (' && printsSymbol(bytes, at))) counts.barcodes++
       else if (name === 'GS V') counts.cuts++
-      else if (name === 'GS r' || name === 'GS a' || name === 'GS I' || piece.command.prefix[0] === 0x10)
+      else if (
+        name === 'GS r' ||
+        name === 'GS a' ||
+        name === 'GS I' ||
+        name === 'ESC v' ||
+        piece.command.prefix[0] === 0x10
+      )
         throw new PosternError('DEVICE_PROTOCOL', `a job may not hold ${name}`, { offset: at })
     }
     at += piece.length

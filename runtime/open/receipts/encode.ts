@@ -4,12 +4,14 @@ import { type Bitmap, packRow } from '../../../hal/base/bitmap.js'
 import { concat } from '../../../hal/base/bytes.js'
 import { code128Data } from '../../../hal/base/code128.js'
 import type { Font } from '../../../hal/base/font/font.js'
+import { measureShaped } from '../../../hal/base/font/visual-order.js'
 import type { PrinterCapabilities } from '../../../hal/printer.js'
 import type { PrintDocument } from '../../api/print-document.js'
 import { type LayoutLine, layOut } from './layout.js'
 import {
   BARCODE_DOTS,
   barcodeModule,
+  barcodePicture,
   LEADING_DOTS,
   QUIET_DOTS,
   qrPicture,
@@ -119,7 +121,7 @@ function textLine(
 
 function qrCode(data: string, capabilities: PrinterCapabilities): Uint8Array {
   if (!capabilities.qr)
-    return concat(align('center'), raster(qrPicture(data, capabilities.dots)), align('left'))
+    return concat(QUIET, align('center'), raster(qrPicture(data, capabilities.dots)), align('left'), QUIET)
   const { size } = qrPlan(data, capabilities.dots)
   const bytes = new TextEncoder().encode(data)
   const store = bytes.length + 3
@@ -138,18 +140,31 @@ function qrCode(data: string, capabilities: PrinterCapabilities): Uint8Array {
   )
 }
 
+/** What a symbol says, for eyes. */
+function textUnder(data: string, capabilities: PrinterCapabilities, font: Font): Uint8Array[] {
+  const block = { kind: 'text', text: data, align: 'center' } as const
+  return layOut({ blocks: [block] }, capabilities.columns, (text) => text.length).map((line) =>
+    encodeLine(line, capabilities, font),
+  )
+}
+
 /** Written here, not by the library: its module width is one more than asked, which does not fit small paper. */
 function barcode(data: string, capabilities: PrinterCapabilities, font: Font): Uint8Array {
   const module = barcodeModule(data, capabilities.dots)
   if (module === undefined) {
     // Too long for the paper in bars: a QR code of the same data, with the text under it.
-    const text = layOut(
-      { blocks: [{ kind: 'text', text: data, align: 'center' }] },
-      capabilities.columns,
-      (t) => t.length,
-    )
-    return concat(qrCode(data, capabilities), ...text.map((line) => encodeLine(line, capabilities, font)))
+    return concat(qrCode(data, capabilities), ...textUnder(data, capabilities, font))
   }
+  if (!capabilities.barcodes)
+    return concat(
+      QUIET,
+      align('center'),
+      raster(barcodePicture(data, module)),
+      Uint8Array.of(ESC, 0x4a, LEADING_DOTS),
+      ...textUnder(data, capabilities, font),
+      align('left'),
+      QUIET,
+    )
   const symbol = code128Data(data)
   return concat(
     QUIET,
@@ -184,9 +199,10 @@ export function encodeDocument(
   capabilities: PrinterCapabilities,
   font: Font,
 ): Uint8Array {
-  const lines = layOut(document, capabilities.columns, (text) => font.measure(text) / 8)
+  const lines = layOut(document, capabilities.columns, (text) => measureShaped(font, text) / 8)
   return concat(
     plainEncoder(capabilities).initialize().encode(),
+    Uint8Array.from(capabilities.setUp ?? []),
     ...lines.map((line) => encodeLine(line, capabilities, font)),
     align('left'),
     Uint8Array.of(ESC, 0x64, FEED_AT_END),

@@ -10,6 +10,7 @@ import {
 import { code128Data, code128Modules } from '../../../hal/base/code128.js'
 import { PosternError } from '../../../hal/base/errors.js'
 import type { Font } from '../../../hal/base/font/font.js'
+import { measureShaped, visualOrder } from '../../../hal/base/font/visual-order.js'
 import { qrModules } from '../../../hal/base/qr-modules.js'
 import type { LayoutLine } from './layout.js'
 
@@ -19,13 +20,13 @@ export const TEXT_DOTS = 24
 /** Blank dots under a line of text, as printers feed them by default. */
 export const LEADING_DOTS = 6
 
-/** The text's picture, exactly as wide as its cells. */
+/** The text's picture in visual order, exactly as wide as its cells. */
 export function textPicture(line: LayoutLine & { kind: 'text' }, font: Font): Bitmap {
-  const width = (font.measure(line.text) / 8) * CELL_DOTS
+  const width = (measureShaped(font, line.text) / 8) * CELL_DOTS
   const picture = blankBitmap(Math.max(width, CELL_DOTS), TEXT_DOTS)
   let x = 0
   let last = 0
-  for (const character of line.text) {
+  for (const character of visualOrder(line.text, line.rtl)) {
     const glyph = font.glyph(character.codePointAt(0)!)
     const cell = enlargeByHalf(bitmapOfGlyph(glyph))
     const at = glyph.combining ? last : x

@@ -1,6 +1,7 @@
 // A print document for eyes other than a printer's: plain lines for screens and the CLI, packed rows and PNG for people.
 import { type Bitmap, blankBitmap, drawBitmap, packRow } from '../../../hal/base/bitmap.js'
 import type { Font } from '../../../hal/base/font/font.js'
+import { measureShaped } from '../../../hal/base/font/visual-order.js'
 import { pngOfRows } from '../../../hal/base/png.js'
 import type { PrintDocument } from '../../api/print-document.js'
 import { type LayoutLine, layOut, plainMeasure } from './layout.js'
@@ -68,7 +69,7 @@ function picture(line: LayoutLine, dots: number, font: Font): Bitmap {
 
 /** The document as packed rows of `dots` dots, eight a byte: the same layout as on a printer of that width. */
 export function documentRows(document: PrintDocument, dots: number, font: Font): Uint8Array[] {
-  const lines = layOut(document, Math.floor(dots / CELL_DOTS), (text) => font.measure(text) / 8)
+  const lines = layOut(document, Math.floor(dots / CELL_DOTS), (text) => measureShaped(font, text) / 8)
   return lines.flatMap((line) => {
     const drawn = picture(line, dots, font)
     return Array.from({ length: drawn.height }, (_, y) => packRow(drawn, y))

@@ -54,7 +54,7 @@ export function simulatedConformance(
 ): Promise<void> {
   const drivers: readonly Driver[] = [
     ...simulatedDrivers(connect),
-    escposDriver('simulated', busOptionFields, busPrinterPort(connect)),
+    escposDriver('simulated', busOptionFields, busPrinterPort(connect), (options) => options),
   ]
   const opener =
     <C extends DeviceClass>(deviceClass: C, options: object = {}) =>

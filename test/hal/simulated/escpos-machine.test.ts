@@ -110,6 +110,8 @@ t.test('code pages are those that Python knows', { skip: python ? false : 'pytho
   const pages = [
     [0, 'cp437'],
     [2, 'cp850'],
+    [13, 'cp857'],
+    [14, 'cp737'],
     [16, 'cp1252'],
     [17, 'cp866'],
     [18, 'cp852'],
@@ -118,6 +120,7 @@ t.test('code pages are those that Python knows', { skip: python ? false : 'pytho
     [46, 'cp1251'],
     [47, 'cp1253'],
     [48, 'cp1254'],
+    [51, 'cp1257'],
   ] as const
   const codecs = pages.map(([, codec]) => codec)
   const known: Record<string, string[]> = JSON.parse(

@@ -1,9 +1,12 @@
 // Receipts: what must be on them, how they fit the paper, and that the printer prints what was meant.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import ReceiptPrinterEncoder from '@point-of-sale/receipt-printer-encoder'
 import t from 'tap'
 import { systemClock } from '../../../hal/base/clock.js'
+import { joinArabic } from '../../../hal/base/font/arabic-forms.js'
 import { loadFont } from '../../../hal/base/font/font.js'
+import { measureShaped, runsRightToLeft, visualOrder } from '../../../hal/base/font/visual-order.js'
 import { silentLog } from '../../../hal/base/log.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 import { pngOfRows } from '../../../hal/base/png.js'
@@ -14,6 +17,7 @@ import { checker } from '../../../runtime/api/contract.js'
 import { ReceiptFacts } from '../../../runtime/api/payments.js'
 import { PrintDocument } from '../../../runtime/api/print-document.js'
 import { encodeDocument } from '../../../runtime/open/receipts/encode.js'
+import { layOut } from '../../../runtime/open/receipts/layout.js'
 import { createPrintService } from '../../../runtime/open/receipts/print-service.js'
 import { receiptDocument } from '../../../runtime/open/receipts/receipt-document.js'
 import { loadReceiptTexts } from '../../../runtime/open/receipts/receipt-texts.js'
@@ -60,6 +64,13 @@ const CHINESE: ReceiptFacts = {
   merchant: { ...FACTS.merchant, name: '顺达快递', address: ['上海市浦东新区世纪大道100号'] },
   amount: { minor: '12800', currency: 'CNY' },
   card: { ...FACTS.card!, label: '测试信用卡', cvm: 'signature' },
+}
+
+const ARABIC: ReceiptFacts = {
+  ...FACTS,
+  merchant: { ...FACTS.merchant, name: 'شركة التوصيل السريع', address: ['شارع الشيخ زايد 12', 'دبي'] },
+  amount: { minor: '12800', currency: 'AED' },
+  card: { ...FACTS.card!, label: 'بطاقة اختبار' },
 }
 
 /** Where pictures go for people to look at: CI keeps none, a developer finds them in .postern. */
@@ -159,10 +170,54 @@ t.test('copies, signature, reprint, decline, void and reversal say what they are
   )
 })
 
+const arabic = (text: string) => [...text].map((c) => c.codePointAt(0)!.toString(16)).join(' ')
+t.test('Arabic is joined, right-to-left text is turned, numbers in it are not', (t) => {
+  // Shapes of UAX #9 and Unicode chapter 9.2: s-l-alef-m joins as initial, lam-alef (final), isolated.
+  t.equal(arabic(joinArabic('سلام')), 'feb3 fefc fee1')
+  t.equal(arabic(joinArabic('ببب')), 'fe91 fe92 fe90')
+  t.equal(arabic(joinArabic('دار')), 'fea9 fe8d fead', 'letters that join on one side only')
+  t.equal(arabic(joinArabic('بَب')), 'fe91 64e fe90', 'a mark does not break a join')
+  t.equal(arabic(joinArabic('پی')), 'fb58 fbfd', 'Persian')
+  t.equal(
+    arabic(joinArabic('می\u200cخ')),
+    'fee3 fbfd 62e'.replace('62e', 'fea5'),
+    'the non-joiner is used up',
+  )
+  t.equal(visualOrder('abc', false), 'abc')
+  t.equal(visualOrder('אב 12 (ג)', true), '(ג) 12 בא')
+  t.equal(visualOrder('Total אב', false), 'Total בא')
+  t.equal(arabic(visualOrder('بَ', true)), 'fe8f 64e', 'the mark stands behind its letter again')
+  t.equal(visualOrder('कि', false), '\u093f\u0915')
+  t.equal(runsRightToLeft('12 نقد'), true)
+  t.equal(runsRightToLeft('12 EUR نقد'), false)
+
+  const [row, centred, block] = layOut(
+    {
+      blocks: [
+        { kind: 'row', left: 'التاريخ', right: '2026-11-22' },
+        { kind: 'text', text: 'مقبول', align: 'center' },
+        { kind: 'text', text: 'شكرا \u202e12' },
+      ],
+    },
+    32,
+    (text) => measureShaped(font, text) / 8,
+  )
+  t.match(row, { rtl: true, align: 'left' })
+  const shown = row?.kind === 'text' ? visualOrder(row.text, row.rtl) : ''
+  t.ok(shown.startsWith('2026-11-22 '), 'the value is left, and the parts of the date did not change places')
+  t.equal([...shown].length, 32)
+  t.match(centred, { rtl: true, align: 'center' })
+  t.match(block, { rtl: true, align: 'right', text: 'شكرا 12' }, 'orders to turn text are taken out')
+  const bytes = encodeDocument({ blocks: [{ kind: 'text', text: 'مقبول' }] }, NARROW, font)
+  t.match(Buffer.from(bytes).toString('latin1'), '\x1dv0', 'drawn')
+  t.end()
+})
+
 t.test('the printer prints the receipt as the preview shows it', async (t) => {
   for (const [name, facts, locale, copy] of [
     ['en', FACTS, 'en', 'customer'],
     ['zh', CHINESE, 'zh', 'merchant'],
+    ['ar', ARABIC, 'ar', 'customer'],
     [
       'declined',
       { ...FACTS, outcome: 'declined', reason: 'Not enough money on the account' },
@@ -195,6 +250,36 @@ t.test('text goes in a code page where one has it, as a picture where none has',
   t.match(encode('快递'), '\x1dv0', 'a picture for Chinese')
   t.match(encode('really?'), 'really?\n', 'a question mark is not a missing character')
   t.notOk(encode('a\x1b@b\x10\x04\x01').includes('b\x10'), 'an app can not speak to the printer')
+})
+
+t.test('every kind of printer has the code page numbers of its maker', async (t) => {
+  // The library's own tables, by the maker's name, say where each of our pages is.
+  const makers = {
+    'epson-tm-m30': 'epson',
+    'epson-tm-t88iv': 'epson/legacy',
+    'citizen-ct-s310': 'citizen',
+    'star-escpos': 'star',
+    'bixolon-srp350': 'bixolon',
+    'pos-5890': 'pos-5890',
+    'xprinter-80': 'xprinter',
+    'sunmi-58': 'sunmi',
+    'mechanism-58': 'youku',
+  } as const
+  for (const [profile, maker] of Object.entries(makers)) {
+    const { codePages } = PRINTER_PROFILES[profile as keyof typeof makers].capabilities
+    for (const [page, number] of Object.entries(codePages)) {
+      const encoder = new ReceiptPrinterEncoder({ language: 'esc-pos', columns: 32, codepageMapping: maker })
+      const bytes = encoder
+        .codepage(page as 'cp437')
+        .text('é ж ş Σ')
+        .encode()
+      t.match(
+        Buffer.from(bytes).toString('latin1'),
+        `\x1bt${String.fromCharCode(number)}`,
+        `${profile} ${page}`,
+      )
+    }
+  }
 })
 
 t.test('codes fit the paper', async (t) => {
