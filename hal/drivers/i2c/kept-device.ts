@@ -5,7 +5,7 @@ const FIRST_PAUSE_MS = 200
 const LONGEST_PAUSE_MS = 5000
 
 export interface KeptDevice {
-  /** Sets the device up; it answers if this resolves. */
+  /** Sets the device up; it answers if this resolves. The signal fires when the device is lost again or closed. */
   attach(signal: AbortSignal): Promise<void>
   /** Asked every `everyMs` while the device is there; a rejection is a loss. */
   poll(signal: AbortSignal): Promise<void>
@@ -57,6 +57,7 @@ export function keepDevice(clock: Clock, signal: AbortSignal, device: KeptDevice
         else down(error instanceof Error ? error.message : String(error))
       } finally {
         reported = undefined
+        mine.abort()
         settle()
       }
       await clock.sleep(pauseMs, signal).catch(() => undefined)
