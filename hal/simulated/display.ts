@@ -2,6 +2,7 @@
 import { deflateRawSync } from 'node:zlib'
 import { type Static, Type } from 'typebox'
 import type { Driver } from '../board.js'
+import { coalesce } from '../coalesce.js'
 import { createDeviceBase, deviceError } from '../device-base.js'
 import type { Display, Frame, Rect } from '../display.js'
 import { dirtyRect, toMonochrome } from '../frame.js'
@@ -39,8 +40,6 @@ export function displayDriver(connect: BusConnector = socketBus): Driver<Display
       /** What the panel shows, under which number; undefined where we don't know. */
       let shown: { picture: Picture; revision: number } | undefined
       let wanted: Picture | undefined
-      let sending: Promise<void> | undefined
-      let queued: Promise<void> | undefined
 
       const port = await joinPeripheral(base, connect(options, context), 'display', {
         attached(panel, wire) {
@@ -78,22 +77,7 @@ export function displayDriver(connect: BusConnector = socketBus): Driver<Display
         await send(picture)
         if (shown !== undefined) shown = { ...shown, picture }
       }
-      /** One transfer at a time; what is drawn meanwhile waits for the next one together, which takes the newest. */
-      const flush = (): Promise<void> => {
-        if (sending === undefined) {
-          sending = sendNewest().finally(() => {
-            sending = undefined
-          })
-          return sending
-        }
-        queued ??= sending
-          .catch(() => undefined)
-          .then(() => {
-            queued = undefined
-            return flush()
-          })
-        return queued
-      }
+      const flush = coalesce(sendNewest)
       function restore(wire: BusPort<'display'>): void {
         const level = base.device.status().state
         wire

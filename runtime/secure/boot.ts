@@ -5,6 +5,8 @@ import { systemClock, systemRandom } from '../../hal/base/clock.js'
 import { createLog } from '../../hal/base/pino-log.js'
 import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
 import { readBoard } from '../../hal/boards.js'
+import { i2cBuses } from '../../hal/drivers/i2c/i2c-bus.js'
+import { sh1106Driver, ssd1306Driver } from '../../hal/drivers/oled/oled-driver.js'
 import { pcscDriver } from '../../hal/drivers/pcsc/pcsc-driver.js'
 import { pkcs11Driver } from '../../hal/drivers/pkcs11/pkcs11-driver.js'
 import { tpm2Driver } from '../../hal/drivers/tpm2/tpm2-driver.js'
@@ -17,7 +19,10 @@ const config = secureConfigFrom(JSON.parse(readFileSync(process.argv[2] ?? '', '
 const log = createLog('secure', config.logLevel)
 process.umask(0o077)
 
+const i2c = i2cBuses(systemClock)
 const drivers: readonly Driver[] = [
+  ssd1306Driver(i2c),
+  sh1106Driver(i2c),
   pcscDriver,
   tpm2Driver,
   pkcs11Driver,
