@@ -17,6 +17,7 @@ import {
 } from '../api/payments.js'
 import { Screen, ScreenResult } from '../api/screens.js'
 import { DocumentPiece, DocumentResult } from './documents.js'
+import { GatewayAnswer, GatewayRequest } from './gateway.js'
 
 const closed = { additionalProperties: false } as const
 const ScreenId = Type.String({ minLength: 1, maxLength: 64 })
@@ -171,6 +172,10 @@ export const SecureMethods = {
     params: Type.Object({ pipe: PipeId, reason: Type.String({ maxLength: 200 }) }, closed),
     result: Nothing,
   },
+  /** Whether there is a way to the payment gateway; until told, there is none. */
+  'gateway.state': { params: Type.Object({ connected: Type.Boolean() }, closed), result: Nothing },
+  /** An envelope that came from the gateway. */
+  'gateway.message': { params: Type.Object({ message: GatewayAnswer }, closed), result: Nothing },
 } as const
 
 /** Served by the open world, called by the secure one. */
@@ -185,6 +190,8 @@ export const OpenMethods = {
   },
   'pipe.write': { params: Type.Object({ pipe: PipeId, data: Base64 }, closed), result: Nothing },
   'pipe.close': { params: Type.Object({ pipe: PipeId }, closed), result: Nothing },
+  /** Hands an envelope to the payment gateway; answered once it has left, or refused, which promises nothing. */
+  'gateway.send': { params: Type.Object({ request: GatewayRequest }, closed), result: Nothing },
   /** Stops every app process (PIN entry); resolves when they stand still. */
   'apps.freeze': { params: Nothing, result: Nothing },
   'apps.thaw': { params: Nothing, result: Nothing },

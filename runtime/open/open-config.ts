@@ -20,6 +20,8 @@ export const OpenConfig = Type.Object(
     mqtt: Type.Optional(Type.Object({ host: Host, port: Port, ca: Path, cert: Path, key: Path }, closed)),
     /** The only addresses that the secure world's pipes may be opened to. */
     acquirerEndpoints: Type.Array(Type.Object({ host: Host, port: Port }, closed), { maxItems: 16 }),
+    /** The unix socket of a payment gateway on this machine, in development. Absent: no road leads through a gateway. */
+    gatewaySocket: Type.Optional(Path),
     /** Folders under apps/ that are started, in this order. */
     apps: Type.Array(Type.String({ pattern: '^[a-z][a-z0-9-]{0,31}$' }), { maxItems: 16 }),
     /** Apps run as this user and group; only root can ask for it. Absent: as the open world's own. */

@@ -10,7 +10,9 @@ import { type AppHost, startAppHost } from './app-host/app-host.js'
 import type { AppState } from './app-host/app-runner.js'
 import { type Bridge, connectBridge } from './bridge/bridge-client.js'
 import { deliverDocument } from './bridge/deliver-document.js'
+import { carryGateway } from './bridge/gateway-carrier.js'
 import { createPipes } from './bridge/pipes.js'
+import { connectLocalGateway } from './gateway/local-gateway.js'
 import { createDocumentCourier } from './link/document-courier.js'
 import { createInbox } from './link/inbox.js'
 import { type Link, startLink } from './link/link.js'
@@ -74,6 +76,11 @@ export async function startOpenWorld(
     secure: () => bridge.secure,
     log,
   })
+  const local =
+    config.gatewaySocket === undefined
+      ? undefined
+      : connectLocalGateway({ socketPath: config.gatewaySocket, network, clock, random, log })
+  const gateway = carryGateway(local?.transport, () => bridge.secure, log)
   const learn = (next: TerminalInfo) => {
     info = next
     apps?.contextChanged()
@@ -85,6 +92,7 @@ export async function startOpenWorld(
     log,
     serve: {
       ...pipes.serve,
+      ...gateway.serve,
       'apps.freeze': async () => {
         await apps?.freeze()
         return null
@@ -136,6 +144,7 @@ export async function startOpenWorld(
         return pipes.closeAll('the secure world is away')
       }
       tellStatus()
+      gateway.tell()
       bridge.secure['terminal.info'](null).then(learn, (error: Error) =>
         log.warn('terminal.info-failed', { error: error.message }),
       )
@@ -231,6 +240,8 @@ export async function startOpenWorld(
       await Promise.all([apps.close(), link?.close()])
       printing.close()
       pipes.close()
+      gateway.close()
+      local?.close()
       await bridge.close()
       database.close()
     },

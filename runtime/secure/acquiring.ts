@@ -2,6 +2,7 @@
 import type { Clock, Random } from '../../hal/base/clock.js'
 import { isPosternError } from '../../hal/base/errors.js'
 import type { Log } from '../../hal/base/log.js'
+import type { GatewayTransport } from '../bridge/gateway.js'
 import type { Documents } from './documents.js'
 import { createKeySets, type KeySets } from './keys/key-sets.js'
 import type { KeyStore } from './keys/key-store.js'
@@ -15,6 +16,7 @@ import {
   keySetOf,
   readAcquirersDocument,
 } from './payments/acquirer-document.js'
+import { acquirerLine } from './payments/acquirer-line.js'
 import type { Acquirers, RouteQuestion } from './payments/acquirer-port.js'
 import { routedAcquirers } from './payments/acquirers.js'
 import type { Journal } from './payments/journal.js'
@@ -22,7 +24,6 @@ import { recordStray } from './payments/late-answers.js'
 import type { BridgePipes } from './payments/roads/bridge-pipe.js'
 import { defaultRouting } from './payments/routing.js'
 import { RoutingDocument, readRoutingDocument } from './payments/routing-document.js'
-import { tlsLine } from './payments/tls-line.js'
 
 /** The acquirers of the documents, with their key sets open. */
 export interface AcquirerKeys {
@@ -67,27 +68,31 @@ export interface Acquiring {
   close(): void
 }
 
-/** Connects them to their hosts: TLS ends here, the open world carries the bytes. */
+/** Connects them to their hosts by the roads of their documents; the open world carries the bytes. */
 export function connectAcquirers(
   keys: AcquirerKeys,
   options: {
     readonly documents: Documents
     readonly dataDir: string
     readonly pipes: Pick<BridgePipes, 'open'>
+    readonly gateway: GatewayTransport
     readonly journal: Journal
+    readonly random: Random
     readonly clock: Clock
     readonly log: Log
   },
 ): Acquiring {
-  const { documents, dataDir, pipes, journal, clock, log } = options
+  const { documents, dataDir, pipes, gateway, journal, random, clock, log } = options
   const { entries } = keys
   const clients = entries.map((entry) =>
     createAcquirerClient({
       entry,
-      line: tlsLine({
+      line: acquirerLine({
         entry,
         dataDir,
         carrier: (host, port, signal) => pipes.open(host, port, signal),
+        gateway,
+        random,
         clock,
       }),
       keys: keys.of(keySetOf(entry)),

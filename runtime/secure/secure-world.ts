@@ -22,6 +22,7 @@ import { openJournal } from './payments/journal.js'
 import { EXPORTS, pruneJournal } from './payments/journal-export.js'
 import { MerchantDocument, readMerchantDocument } from './payments/merchant-document.js'
 import { createPaymentService } from './payments/payment-service.js'
+import { createBridgeGateway } from './payments/roads/bridge-gateway.js'
 import { createBridgePipes } from './payments/roads/bridge-pipe.js'
 import { openCardVault } from './payments/sealed-cards.js'
 import { createPinEntry } from './pin/pin-entry.js'
@@ -96,11 +97,14 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   })
 
   const pipes = createBridgePipes(connected)
+  const gateway = createBridgeGateway(connected)
   const acquiring = connectAcquirers(keys, {
     documents,
     dataDir: config.dataDir,
     pipes,
+    gateway: gateway.transport,
     journal,
+    random,
     clock,
     log,
   })
@@ -201,6 +205,9 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     onFatal: options.onFatal,
   })
   payments.recover()
+  gateway.transport.onState((isConnected) => {
+    if (isConnected) payments.roadChanged()
+  })
 
   bridge = await serveBridge({
     socketPath: config.bridgeSocket,
@@ -209,6 +216,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     serve: {
       ...servePayments(payments, session),
       ...pipes.methods,
+      ...gateway.methods,
       'terminal.info': () => info(),
       'terminal.protections': () => [...missing],
       'keys.inject': async ({ document }) => {
@@ -237,6 +245,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
         showHome(merchant.name, 'ready')
       } else {
         pipes.disconnected()
+        gateway.disconnected()
         screens.closeScreens()
         showHome(merchant.name, 'appsRestarting')
         screens.setStatus({ network: 'offline', cloud: 'offline', printer: 'none', outbox: 0 })

@@ -2,6 +2,7 @@
 import type { Clock } from '../../../hal/base/clock.js'
 import { isPosternError } from '../../../hal/base/errors.js'
 import type { Log } from '../../../hal/base/log.js'
+import { CLOCK_SKEW_MS } from '../../bridge/gateway.js'
 import type { MacKeys } from '../keys/terminal-keys.js'
 import { answers, hostTotals, issuerData, namesKsn } from './acquirer-answers.js'
 import { type AcquirerEntry, capabilitiesOf, dialectOf } from './acquirer-document.js'
@@ -13,11 +14,12 @@ import {
   totalsMessage,
   uploadMessage,
 } from './acquirer-messages.js'
-import type { Acquirer, BeforeSend } from './acquirer-port.js'
+import type { Acquirer, BeforeSend, OriginalFacts } from './acquirer-port.js'
 import type { Exchange, HostLine, Judgement, OnStray } from './host-line.js'
 import { unpack } from './iso8583/codec.js'
 import { fromFields, type HostMessage, toFields } from './iso8583/host-message.js'
 import { packWithMac, splitMac } from './iso8583/mac.js'
+import type { RoadKind } from './roads/road.js'
 
 /** DE39: approved; approved for less. */
 const APPROVED = '00'
@@ -33,6 +35,22 @@ const TRY_LATER_CODES: readonly string[] = ['09', '19', '68', '90', '91', '92', 
 /** Totals differ and the host wants the batch. */
 const UPLOAD_WANTED = '95'
 const NOT_FOUND_FINAL_AFTER_MS = 120_000
+
+/**
+ * When "original not found" ends a reversal that went by `road`: once the original can no longer arrive. At once where the
+ * acquirer remembers reversed originals. An original that went through a gateway arrives no more once it has expired
+ * there; a reversal by the same gateway came behind it, one by another road allows for the gateway's clock.
+ */
+function notFoundFinalAtMs(
+  { reversals }: AcquirerEntry,
+  { preparedAtMs, sentOver }: OriginalFacts,
+  road: RoadKind | undefined,
+): number {
+  const afterMs = reversals?.notFoundFinalAfterMs ?? NOT_FOUND_FINAL_AFTER_MS
+  if (afterMs === 0) return 0
+  if (sentOver?.expiresAtMs === undefined) return preparedAtMs + afterMs
+  return sentOver.expiresAtMs + (road === sentOver.road ? 0 : CLOCK_SKEW_MS)
+}
 
 /** The payment that a message is about, by trace number and time, the same in its reversal. */
 function aboutOf(message: HostMessage | undefined): { subject: string; reversal: boolean } {
@@ -90,7 +108,11 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
   function exchange(
     make: (macKsn: Uint8Array) => HostMessage,
     signal: AbortSignal,
-    { beforeSend = () => undefined, fresh = false }: { beforeSend?: BeforeSend; fresh?: boolean } = {},
+    {
+      beforeSend = () => undefined,
+      fresh = false,
+      prefer,
+    }: { beforeSend?: BeforeSend; fresh?: boolean; prefer?: RoadKind | undefined } = {},
   ): Promise<Exchange<HostMessage>> {
     let request: HostMessage | undefined
     let ksn: Uint8Array | undefined
@@ -98,6 +120,7 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
       {
         fresh,
         beforeSend,
+        ...(prefer === undefined ? {} : { prefer }),
         about: () => aboutOf(request),
         async build() {
           const taken = await keys.nextRequestKsn()
@@ -180,7 +203,14 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
     },
 
     async reverse(request, beforeSend, signal) {
-      const result = await exchange((ksn) => reversalMessage(entry, request, ksn), signal, { beforeSend })
+      let road: RoadKind | undefined
+      const result = await exchange((ksn) => reversalMessage(entry, request, ksn), signal, {
+        beforeSend(over) {
+          road = over?.road
+          beforeSend(over)
+        },
+        prefer: request.original.sentOver?.road,
+      })
       switch (result.kind) {
         case 'notSent':
           return result
@@ -190,9 +220,8 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
           const responseCode = codeOf(result.value)
           if (!REVERSED_CODES.includes(responseCode))
             return { kind: 'failed', reason: `RESPONSE_${responseCode}` }
-          const finalAfterMs = entry.reversals?.notFoundFinalAfterMs ?? NOT_FOUND_FINAL_AFTER_MS
-          const ageMs = clock.nowMs() - request.original.preparedAtMs
-          return responseCode === NOT_FOUND && ageMs < finalAfterMs
+          return responseCode === NOT_FOUND &&
+            clock.nowMs() < notFoundFinalAtMs(entry, request.original, road)
             ? { kind: 'failed', reason: 'NOT_FOUND_YET' }
             : { kind: 'acknowledged', responseCode }
         }

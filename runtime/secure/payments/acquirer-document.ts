@@ -11,6 +11,9 @@ import { DIALECT_NAMES, hostDialect } from './iso8583/dialects/host-dialects.js'
 import { DEFAULT_FRAMING, type Framing } from './iso8583/framing.js'
 import type { HostDialect } from './iso8583/host-message.js'
 import { OfflineLimits } from './offline-limits.js'
+import { ROADS, type RoadKind } from './roads/road.js'
+
+const HOST_MS = 45_000
 
 const closed = { additionalProperties: false } as const
 const Pem = Type.String({ maxLength: 16_384, pattern: '^-----BEGIN CERTIFICATE-----' })
@@ -85,18 +88,26 @@ const DialectPatch = Type.Object(
 export const AcquirerEntry = Type.Object(
   {
     id: Type.String({ pattern: '^[a-z0-9-]{1,32}$' }),
-    host: Type.String({ minLength: 1, maxLength: 253 }),
-    port: Type.Integer({ minimum: 1, maximum: 65_535 }),
-    tls: Type.Object(
-      {
-        /** The name that the host's certificate must be made out to. */
-        serverName: Type.String({ minLength: 1, maxLength: 253 }),
-        /** The only authority that is trusted for this acquirer, PEM. */
-        ca: Pem,
-        /** Ours, PEM, where the acquirer asks for one; its key never is in a document. */
-        clientCertificate: Type.Optional(Pem),
-      },
-      closed,
+    /**
+     * The ways to it in order of preference; TLS alone unless told. The next is taken only while nothing was sent, and a
+     * payment that was sent changes its road only as a reversal.
+     */
+    roads: Type.Optional(Type.Array(Type.Enum([...ROADS]), { minItems: 1, uniqueItems: true })),
+    /** Of the TLS road, which needs the three; a gateway knows its acquirers by `id`. */
+    host: Type.Optional(Type.String({ minLength: 1, maxLength: 253 })),
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535 })),
+    tls: Type.Optional(
+      Type.Object(
+        {
+          /** The name that the host's certificate must be made out to. */
+          serverName: Type.String({ minLength: 1, maxLength: 253 }),
+          /** The only authority that is trusted for this acquirer, PEM. */
+          ca: Pem,
+          /** Ours, PEM, where the acquirer asks for one; its key never is in a document. */
+          clientCertificate: Type.Optional(Pem),
+        },
+        closed,
+      ),
     ),
     tpdu: Type.Object({ destination: TpduAddress, source: TpduAddress }, closed),
     /** Two binary bytes of length and a TPDU. */
@@ -137,7 +148,7 @@ export const AcquirerEntry = Type.Object(
         {
           /**
            * "Original not found" ends a reversal only this long after the original was made, as bytes that are under
-           * way may still arrive: 120 s. 0 where the acquirer remembers reversed originals and refuses them later.
+           * way may still arrive: 120 s; of one that went through a gateway, not before it has expired there. 0 where the acquirer remembers reversed originals and refuses them later.
            */
           notFoundFinalAfterMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400_000 })),
         },
@@ -170,6 +181,11 @@ export const keySetOf = ({ keys }: AcquirerEntry): string => keys?.set ?? ACQUIR
 export const dialectOf = (entry: AcquirerEntry): HostDialect =>
   hostDialect(entry.dialect, entry.dialectPatch, keyProfile(entry).scheme)
 
+export const roadsOf = ({ roads }: AcquirerEntry): readonly RoadKind[] => roads ?? ['tls']
+
+/** How long an answer is waited for, and how long an envelope lives. */
+export const hostMsOf = ({ timeouts }: AcquirerEntry): number => timeouts?.hostMs ?? HOST_MS
+
 export const framingOf = ({ framing }: AcquirerEntry): Framing => framing ?? DEFAULT_FRAMING
 
 export function capabilitiesOf(entry: AcquirerEntry): AcquirerCapabilities {
@@ -199,8 +215,12 @@ const isCertificate = (pem: string): boolean => {
 function faultOf(entry: AcquirerEntry, path: string): DocumentFault | undefined {
   if (!Object.hasOwn(CURRENCIES, entry.currency))
     return { path: `${path}/currency`, problem: `is none of ${Object.keys(CURRENCIES).join(', ')}` }
+  if (roadsOf(entry).includes('tls')) {
+    const missing = (['host', 'port', 'tls'] as const).find((key) => entry[key] === undefined)
+    if (missing !== undefined) return { path: `${path}/${missing}`, problem: 'is missing: its road is TLS' }
+  }
   for (const key of ['ca', 'clientCertificate'] as const) {
-    const pem = entry.tls[key]
+    const pem = entry.tls?.[key]
     if (pem !== undefined && !isCertificate(pem))
       return { path: `${path}/tls/${key}`, problem: 'must be an X.509 certificate in PEM' }
   }

@@ -3,6 +3,7 @@ import type { Money } from '../../../hal/base/money.js'
 import type { ChipFailure, DukptCiphertext } from '../card-transaction.js'
 import type { OfflineLimits } from './offline-limits.js'
 import type { BatchTotals, ReversalCause } from './payment-record.js'
+import type { SentOver } from './roads/road.js'
 
 /** Asked of the host before anything is promised; each may be reversed. */
 export const AUTHORISED_KINDS = ['sale', 'refund', 'preauth', 'increment'] as const
@@ -35,6 +36,8 @@ export interface OriginalFacts {
   readonly entryMode: 'chip' | 'contactless' | 'stripe' | 'fallback' | 'manual'
   readonly authorisationCode: string | undefined
   readonly retrievalReference: string | undefined
+  /** Known of what was sent. */
+  readonly sentOver?: SentOver
 }
 
 /** Track 2 under the data key, and why it is of the stripe where the card has a chip. */
@@ -170,7 +173,7 @@ export type ManagementAnswer =
   | { readonly kind: 'failed'; readonly reason: string }
 
 /** Told between an open road and the first byte; what it writes is durable when it returns. A throw sends nothing. */
-export type BeforeSend = () => void
+export type BeforeSend = (over?: SentOver) => void
 
 /** What an acquirer takes, as its document says. */
 export interface AcquirerCapabilities {

@@ -8,6 +8,7 @@ import type { Advice, PaymentRecord } from './payment-record.js'
 import { next, type PaymentInput } from './payment-states.js'
 import { amountOf } from './payment-view.js'
 import { originalFacts } from './reversals.js'
+import type { SentOver } from './roads/road.js'
 
 /** Failures in a row after which an operator is told. The advice is sent on all the same. */
 const TELL_AFTER = 6
@@ -119,13 +120,17 @@ export function createAdvices(deps: Needs): Advices {
       failed(key, isPosternError(error) ? error.code : 'FAULT')
       return 'failed'
     }
-    const sending = () =>
+    const sending = (sentOver?: SentOver) =>
       journal.commit('advice.send', (step) => {
         const now = journal.payment(key)!
-        step.putPayment({ ...now, advice: { ...now.advice!, attempts: now.advice!.attempts + 1 } })
+        step.putPayment({
+          ...now,
+          advice: { ...now.advice!, attempts: now.advice!.attempts + 1 },
+          ...(sentOver === undefined ? {} : { sentOver }),
+        })
       })
     const answer = await acquirer
-      .advise(request, () => void sending(), signal)
+      .advise(request, (over) => void sending(over), signal)
       .finally(() => erase(request.card?.cardData.bytes))
     switch (answer.kind) {
       case 'acknowledged':

@@ -93,7 +93,7 @@ export async function authorise(
           card: { de55, cardData: { ...cardData, ...fallback }, pinBlock },
           partialAllowed: record.current.partialAllowed === true && acquirer.capabilities.partial,
         },
-        () => record.advance('sending', {}),
+        (sentOver) => record.advance('sending', sentOver === undefined ? {} : { sentOver }),
         unending(),
       )
     })

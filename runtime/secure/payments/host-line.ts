@@ -4,7 +4,7 @@ import type { Clock } from '../../../hal/base/clock.js'
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
 import type { BeforeSend, UnknownCause } from './acquirer-port.js'
 import { Deframer, type Framing, frame, type Tpdu } from './iso8583/framing.js'
-import type { Road } from './roads/road.js'
+import type { Road, RoadKind } from './roads/road.js'
 
 export interface LineTimeouts {
   readonly hostMs: number
@@ -31,6 +31,8 @@ export interface ExchangeRequest<T> {
   readonly fresh: boolean
   /** The payment that the built message is about, for roads that remember what was reversed. */
   readonly about?: () => { readonly subject: string; readonly reversal: boolean }
+  /** The road to try first, where there are several: an original's, for its reversal. */
+  readonly prefer?: RoadKind
 }
 
 interface LineSession {
@@ -179,7 +181,7 @@ export function createHostLine(
         return { kind: 'notSent', reason: 'ROAD_CLOSED' }
       }
       try {
-        beforeSend()
+        beforeSend({ road: 'tls' })
       } catch (error) {
         close()
         throw error

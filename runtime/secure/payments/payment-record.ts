@@ -2,6 +2,7 @@
 import type { PaymentOutcome } from '../../api/payments.js'
 import type { CardFacts, ChipFailure } from '../card-transaction.js'
 import type { PaymentState } from './payment-states.js'
+import type { SentOver } from './roads/road.js'
 
 /** Why a payment is taken back. */
 export type ReversalCause =
@@ -129,6 +130,8 @@ export interface PaymentRecord {
   readonly stan?: number
   /** The time in DE7, DE12 and DE13 of the request. */
   readonly preparedAtMs?: number
+  /** The road that the request left by: a reversal may find that its original can still arrive. */
+  readonly sentOver?: SentOver
   readonly card?: CardFacts
   /** Why the stripe was read of a card with a chip. */
   readonly fallback?: ChipFailure

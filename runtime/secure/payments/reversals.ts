@@ -53,6 +53,7 @@ export function originalFacts(record: PaymentRecord): OriginalFacts {
     entryMode: record.fallback === undefined ? (card?.entryMode ?? 'chip') : 'fallback',
     authorisationCode: response?.authorisationCode,
     retrievalReference: response?.retrievalReference,
+    ...(record.sentOver === undefined ? {} : { sentOver: record.sentOver }),
   }
 }
 

@@ -42,7 +42,7 @@ export async function askWithoutCard(
     const facts = { ...originalFacts(record.current), kind }
     return acquirer.authorise(
       { facts, card: undefined, original: originalFacts(original) },
-      () => record.advance('sending', {}),
+      (sentOver) => record.advance('sending', sentOver === undefined ? {} : { sentOver }),
       unending(),
     )
   }

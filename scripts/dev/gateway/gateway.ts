@@ -1,51 +1,87 @@
-// A development payment gateway in process: keeps the contract of roads/gateway-contract.ts before any acquirer.
+// The development payment gateway's duties (runtime/bridge/gateway.ts): order, expiry, and a memory of what was reversed.
 import type { Clock } from '../../../hal/base/clock.js'
 import { checker } from '../../../runtime/api/contract.js'
 import {
+  CLOCK_SKEW_MS,
   type GatewayAnswer,
   GatewayRequest,
-} from '../../../runtime/secure/payments/roads/gateway-contract.js'
+  MAX_LIFE_MS,
+} from '../../../runtime/bridge/gateway.js'
+import type { ReversedMemory } from './reversed-memory.js'
+
+/** Gives a message to its acquirer; resolves when the next message of the terminal may go, `reply` may come later and again. */
+export type Forward = (
+  request: GatewayRequest,
+  message: Uint8Array,
+  reply: (message: Uint8Array) => void,
+) => Promise<void>
 
 export interface GatewayOptions {
-  /** Gives a message to the acquirer; undefined where it does not answer. */
-  readonly forward: (message: Uint8Array) => Promise<Uint8Array | undefined>
+  readonly forward: Forward
+  readonly reversed: ReversedMemory
   readonly clock: Clock
-  readonly answer: (answer: GatewayAnswer) => void
+  readonly answer: (answer: GatewayAnswer, terminalId: string) => void
 }
 
-/** Originals remembered as reversed; the oldest are forgotten beyond it. */
-const MAX_REVERSED = 10_000
+/** Messages of one terminal that wait; beyond it they are refused. */
+const MAX_WAITING = 64
 
 export interface Gateway {
   /** Takes an envelope; resolves when it has been dealt with. What is no envelope is dropped. */
   take(message: unknown): Promise<void>
 }
 
-export function createGateway({ forward, clock, answer }: GatewayOptions): Gateway {
+export function createGateway({ forward, reversed, clock, answer }: GatewayOptions): Gateway {
   const isRequest = checker(GatewayRequest)
-  const turns = new Map<string, Promise<void>>()
-  const reversed = new Set<string>()
+  const turns = new Map<string, { last: Promise<void>; waiting: number }>()
+
+  function refusal({ expiresAtMs, reversal, acquirer, terminalId, subject }: GatewayRequest) {
+    const now = clock.nowMs()
+    if (now >= expiresAtMs) return 'expired'
+    if (expiresAtMs > now + MAX_LIFE_MS + CLOCK_SKEW_MS) return 'invalid'
+    const key = `${acquirer} ${terminalId} ${subject}`
+    if (reversal) reversed.add(key)
+    else if (reversed.has(key)) return 'reversed'
+    return undefined
+  }
 
   async function serve(request: GatewayRequest): Promise<void> {
-    const { id, acquirer, terminalId, subject, reversal, expiresAtMs, payload } = request
-    const key = `${acquirer} ${terminalId} ${subject}`
-    if (clock.nowMs() >= expiresAtMs) return answer({ id, kind: 'refused', reason: 'expired' })
-    if (reversal) {
-      reversed.add(key)
-      if (reversed.size > MAX_REVERSED) reversed.delete(reversed.values().next().value!)
-    } else if (reversed.has(key)) return answer({ id, kind: 'refused', reason: 'reversed' })
-    const reply = await forward(new Uint8Array(Buffer.from(payload, 'base64')))
-    if (reply !== undefined) answer({ id, kind: 'answered', payload: Buffer.from(reply).toString('base64') })
+    const { id, terminalId, payload, expiresAtMs } = request
+    const reason = refusal(request)
+    if (reason !== undefined) return answer({ id, kind: 'refused', reason }, terminalId)
+    const done = new AbortController()
+    const expired = clock.sleep(expiresAtMs - clock.nowMs(), done.signal).catch(() => undefined)
+    try {
+      await Promise.race([
+        expired,
+        forward(request, new Uint8Array(Buffer.from(payload, 'base64')), (message) =>
+          answer({ id, kind: 'answered', payload: Buffer.from(message).toString('base64') }, terminalId),
+        ),
+      ])
+    } finally {
+      done.abort()
+    }
   }
 
   return {
-    take(message) {
-      if (isRequest(message) !== undefined) return Promise.resolve()
+    async take(message) {
+      if (isRequest(message) !== undefined) return
       const request = message as GatewayRequest
-      const turn = `${request.acquirer} ${request.terminalId}`
-      const mine = (turns.get(turn) ?? Promise.resolve()).then(() => serve(request)).catch(() => undefined)
-      turns.set(turn, mine)
-      return mine
+      const key = `${request.acquirer} ${request.terminalId}`
+      const turn = turns.get(key) ?? { last: Promise.resolve(), waiting: 0 }
+      if (turn.waiting >= MAX_WAITING)
+        return answer({ id: request.id, kind: 'refused', reason: 'invalid' }, request.terminalId)
+      turns.set(key, turn)
+      turn.waiting++
+      // A message that fails is its terminal's to find out, by the answer that does not come.
+      const mine = turn.last
+        .then(() => serve(request))
+        .catch(() => undefined)
+        .finally(() => {
+          if (--turn.waiting === 0) turns.delete(key)
+        })
+      turn.last = mine
+      await mine
     },
   }
 }

@@ -62,6 +62,7 @@ async function rig(
       'pipe.open': () => ({ pipe: 1 }),
       'pipe.write': () => null,
       'pipe.close': () => null,
+      'gateway.send': () => null,
       'apps.freeze': async () => {
         await host!.freeze()
         return null

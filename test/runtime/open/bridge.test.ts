@@ -17,6 +17,7 @@ import { switchedNetwork } from './switched-network.js'
 const folder = mkdtempSync(join(tmpdir(), 'postern-bridge-'))
 t.teardown(() => import('node:fs').then(({ rmSync }) => rmSync(folder, { recursive: true })))
 const nothing = {
+  'gateway.send': () => null,
   'apps.freeze': () => null,
   'apps.thaw': () => null,
   'payments.changed': () => null,

@@ -13,7 +13,7 @@ export function clientIdentity(
   { id, tls }: AcquirerEntry,
   folder: string,
 ): { readonly clientCertificate?: string; readonly clientKey?: string } {
-  const { clientCertificate } = tls
+  const clientCertificate = tls?.clientCertificate
   if (clientCertificate === undefined) return {}
   const path = join(folder, 'acquirers', `${id}.key`)
   if (!existsSync(path))

@@ -1,5 +1,15 @@
-// A road to an acquirer: bytes in order, both ways, authenticated and encrypted end to end in the secure world.
+// The roads to an acquirer: which there are, and what a session is: bytes in order, authenticated and encrypted end to end.
 import type { Duplex } from 'node:stream'
+
+/** Ways to an acquirer: a TLS session of our own, or envelopes through a payment gateway. */
+export const ROADS = ['tls', 'gateway'] as const
+export type RoadKind = (typeof ROADS)[number]
+
+/** By which road a message left; what a gateway has not forwarded by `expiresAtMs` it never will. */
+export interface SentOver {
+  readonly road: RoadKind
+  readonly expiresAtMs?: number
+}
 
 /** Opens one session at a time; what it returns is already authenticated, and nothing of a payment has been sent. */
 export interface Road {

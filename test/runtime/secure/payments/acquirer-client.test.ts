@@ -19,6 +19,7 @@ import {
   type AcquirerEntry,
   readAcquirersDocument,
 } from '../../../../runtime/secure/payments/acquirer-document.js'
+import { acquirerLine } from '../../../../runtime/secure/payments/acquirer-line.js'
 import type { Acquirer } from '../../../../runtime/secure/payments/acquirer-port.js'
 import { createAcquirers } from '../../../../runtime/secure/payments/acquirers.js'
 import { hostDialect } from '../../../../runtime/secure/payments/iso8583/dialects/host-dialects.js'
@@ -26,9 +27,9 @@ import { DEFAULT_FRAMING } from '../../../../runtime/secure/payments/iso8583/fra
 import { openJournal } from '../../../../runtime/secure/payments/journal.js'
 import { recordStray } from '../../../../runtime/secure/payments/late-answers.js'
 import { createPaymentService } from '../../../../runtime/secure/payments/payment-service.js'
+import { createBridgeGateway } from '../../../../runtime/secure/payments/roads/bridge-gateway.js'
 import { createBridgePipes } from '../../../../runtime/secure/payments/roads/bridge-pipe.js'
 import { clientIdentity } from '../../../../runtime/secure/payments/roads/client-identity.js'
-import { tlsLine } from '../../../../runtime/secure/payments/tls-line.js'
 import { loadTexts } from '../../../../runtime/secure/texts.js'
 import { createAcquirerHost } from '../../../../scripts/dev/acquirer/acquirer-host.js'
 import { createHostKeys } from '../../../../scripts/dev/acquirer/host-keys.js'
@@ -148,7 +149,7 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
   const listeners = new Set<(online: boolean) => void>()
   const [secureEnd, openEnd] = await socketPair()
   const pipes = createPipes({
-    allowed: [{ host: own.host, port: own.port }],
+    allowed: [{ host: own.host!, port: own.port! }],
     network: {
       online: () => online,
       on: (listener) => {
@@ -165,6 +166,7 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
     OpenMethods,
     {
       ...pipes.serve,
+      'gateway.send': unserved,
       'apps.freeze': unserved,
       'apps.thaw': unserved,
       'payments.changed': unserved,
@@ -186,10 +188,12 @@ async function terminal(t: Pick<Test, 'teardown'>, folder: string, own: Acquirer
       strays.push(stray)
       recordStray(journal, silentLog, stray)
     },
-    line: tlsLine({
+    line: acquirerLine({
       entry: own,
       dataDir: dir,
       carrier: (host, port, signal): Promise<Duplex> => bridgePipes.open(host, port, signal),
+      gateway: createBridgeGateway(() => undefined).transport,
+      random: systemRandom,
       clock: systemClock,
     }),
   })

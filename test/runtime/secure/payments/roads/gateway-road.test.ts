@@ -1,32 +1,36 @@
-// The gateway's contract: correlation, expiry, one message of a terminal at a time, reversed originals refused for ever.
+// The gateway's contract: correlation, expiry, one message of a terminal at a time, reversed originals refused for ever;
+// and several roads to one acquirer: the next only while nothing has left.
+import { join } from 'node:path'
 import t from 'tap'
-import type { ExchangeRequest } from '../../../../../runtime/secure/payments/host-line.js'
-import type {
-  GatewayAnswer,
-  GatewayRequest,
-} from '../../../../../runtime/secure/payments/roads/gateway-contract.js'
+import type { GatewayAnswer, GatewayRequest } from '../../../../../runtime/bridge/gateway.js'
+import type { Exchange, ExchangeRequest, HostLine } from '../../../../../runtime/secure/payments/host-line.js'
 import { createGatewayLine } from '../../../../../runtime/secure/payments/roads/gateway-road.js'
-import { createGateway } from '../../../../../scripts/dev/gateway/gateway.js'
+import { createRoadsLine } from '../../../../../runtime/secure/payments/roads/roads-line.js'
+import { createGateway, type Forward } from '../../../../../scripts/dev/gateway/gateway.js'
+import { forgetfulMemory, openReversedMemory } from '../../../../../scripts/dev/gateway/reversed-memory.js'
 import { settle, testClock } from '../support.js'
 
 const SIGNAL = new AbortController().signal
 
-function setUp(forward: (message: Uint8Array) => Promise<Uint8Array | undefined> = async (bytes) => bytes) {
+const echo: Forward = async (_request, message, reply) => reply(message)
+
+function setUp(forward: Forward = echo) {
   const clock = testClock()
   const listeners = new Set<(message: unknown) => void>()
   const forwarded: string[] = []
   const strays: string[] = []
   const held: GatewayRequest[] = []
-  const road = { connected: true, holding: false }
+  const road = { connected: true, holding: false, losing: false }
   const tell = (message: unknown) => {
     for (const listener of listeners) listener(message)
   }
   const gateway = createGateway({
     clock,
+    reversed: forgetfulMemory(),
     answer: tell,
-    forward: (message) => {
+    forward: (request, message, reply) => {
       forwarded.push(Buffer.from(message).toString())
-      return forward(message)
+      return forward(request, message, reply)
     },
   })
   let ids = 0
@@ -35,14 +39,16 @@ function setUp(forward: (message: Uint8Array) => Promise<Uint8Array | undefined>
       acquirer: 'dev',
       terminalId: 'TERM0001',
       hostMs: 1000,
-      newId: () => `id-${++ids}`,
+      random: (length) => new Uint8Array(length).fill(++ids),
       clock,
       transport: {
         connected: () => road.connected,
-        send(request) {
+        async send(request) {
+          if (road.losing) throw new Error('the open world fell over')
           if (road.holding) held.push(request)
           else void gateway.take(JSON.parse(JSON.stringify(request)))
         },
+        onState: () => () => undefined,
         onMessage(listener) {
           listeners.add(listener)
           return () => listeners.delete(listener)
@@ -97,7 +103,7 @@ t.test('a reversal overtakes its original: the original is refused whenever it c
     kind: 'answered',
     value: 'reversal',
   })
-  await gateway.take({ ...held[0]!, expiresAtMs: Number.MAX_SAFE_INTEGER })
+  await gateway.take({ ...held[0]!, expiresAtMs: clock.nowMs() + 60_000 })
   t.same(forwarded, ['reversal'], 'even with time left')
   t.same(await ask('again', { subject: 'payment 1', reversal: true }), { kind: 'answered', value: 'again' })
   t.match(
@@ -111,12 +117,19 @@ t.test('one message of a terminal at a time; one of another goes on', async (t) 
   const release: (() => void)[] = []
   const answers: GatewayAnswer[] = []
   const order: string[] = []
+  const clock = testClock()
   const gateway = createGateway({
-    clock: testClock(),
-    answer: (answer) => answers.push(answer),
-    forward: (message) => {
+    clock,
+    reversed: forgetfulMemory(),
+    answer: (answer) => void answers.push(answer),
+    forward: (_request, message, reply) => {
       order.push(Buffer.from(message).toString())
-      return new Promise((resolve) => release.push(() => resolve(message)))
+      return new Promise((resolve) =>
+        release.push(() => {
+          reply(message)
+          resolve()
+        }),
+      )
     },
   })
   const envelope = (id: string, terminalId: string): GatewayRequest => ({
@@ -125,7 +138,7 @@ t.test('one message of a terminal at a time; one of another goes on', async (t) 
     terminalId,
     subject: id,
     reversal: false,
-    expiresAtMs: Number.MAX_SAFE_INTEGER,
+    expiresAtMs: clock.nowMs() + 60_000,
     payload: Buffer.from(id).toString('base64'),
   })
   const all = [
@@ -139,19 +152,144 @@ t.test('one message of a terminal at a time; one of another goes on', async (t) 
   release[0]!()
   await settle()
   t.same(order, ['a1', 'b1', 'a2'])
-  for (const one of release) one()
+  for (const one of release.slice(1)) one()
   await Promise.all(all)
   t.same(answers.map(({ id }) => id).sort(), ['a1', 'a2', 'b1'], 'what is no envelope is dropped')
 })
 
-t.test('late and double answers are strays; what is no answer is ignored', async (t) => {
-  const { ask, tell, strays, line } = setUp()
-  await ask('sale')
-  tell({ id: 'id-1', kind: 'answered', payload: Buffer.from('late').toString('base64') })
-  tell({ id: 'id-1', kind: 'answered' })
-  tell('nonsense')
-  t.same(strays, ['late'])
+t.test(
+  'late and double answers are strays, also from before a restart; others are none of ours',
+  async (t) => {
+    const { ask, tell, strays, line } = setUp(async (_request, message, reply) => {
+      reply(message)
+      reply(Buffer.from('twice'))
+    })
+    await ask('sale')
+    const answered = (id: string, text: string) =>
+      tell({ id, kind: 'answered', payload: Buffer.from(text).toString('base64') })
+    answered(`dev-${'01'.repeat(12)}`, 'late')
+    answered(`dev-${'AB'.repeat(12)}`, 'of another day')
+    answered(`other-${'01'.repeat(12)}`, 'for another acquirer')
+    answered(`dev-2-${'01'.repeat(12)}`, 'for one whose name begins like ours')
+    tell({ id: `dev-${'01'.repeat(12)}`, kind: 'answered' })
+    tell('nonsense')
+    t.same(strays, ['twice', 'late', 'of another day'])
+    line.close()
+    answered(`dev-${'01'.repeat(12)}`, 'later')
+    t.equal(strays.length, 3)
+  },
+)
+
+t.test('what the open world fails to hand over may have left all the same', async (t) => {
+  const { ask, road, sent } = setUp()
+  road.losing = true
+  t.same(await ask('sale'), { kind: 'unknown', cause: 'lineLost' })
+  t.same(sent, ['sale'])
+})
+
+t.test(
+  'a gateway waits for an acquirer no longer than the message lives, and takes none that lives too long',
+  async (t) => {
+    const { clock, ask, forwarded, gateway, tell } = setUp(() => new Promise(() => undefined))
+    const asked = ask('sale')
+    await settle()
+    clock.advance(1000)
+    t.match(await asked, { cause: 'timeout' })
+    const next = ask('reversal', { subject: 'sale', reversal: true })
+    await settle()
+    t.same(forwarded, ['sale', 'reversal'], 'the silent one no longer holds the turn')
+    clock.advance(1000)
+    await next
+    t.ok(tell)
+    await gateway.take({
+      id: 'x',
+      acquirer: 'dev',
+      terminalId: 'TERM0001',
+      subject: 'long',
+      reversal: false,
+      expiresAtMs: clock.nowMs() + 3_600_000,
+      payload: '',
+    })
+    t.equal(forwarded.length, 2)
+  },
+)
+
+t.test('a gateway that was started again still refuses what was reversed', async (t) => {
+  const path = join(t.testdir(), 'reversed')
+  const first = openReversedMemory(path)
+  first.add('dev TERM0001 payment 1')
+  first.close()
+  const second = openReversedMemory(path)
+  t.ok(second.has('dev TERM0001 payment 1'))
+  t.notOk(second.has('dev TERM0001 payment'))
+  second.add('dev TERM0001 payment 2')
+  second.close()
+  const third = openReversedMemory(path)
+  t.ok(third.has('dev TERM0001 payment 1') && third.has('dev TERM0001 payment 2'))
+  third.close()
+})
+
+t.test('several roads: the next only where nothing was sent, and never after beforeSend', async (t) => {
+  const clock = testClock()
+  const tried: string[] = []
+  const does: Record<string, 'shut' | 'silent' | 'answers' | 'noKeys'> = { tls: 'shut', gateway: 'answers' }
+  const road = (kind: 'tls' | 'gateway'): { kind: typeof kind; line: HostLine } => ({
+    kind,
+    line: {
+      close: () => void tried.push(`close ${kind}`),
+      async exchange<T>(request: ExchangeRequest<T>): Promise<Exchange<T>> {
+        tried.push(kind)
+        if (does[kind] === 'shut') return { kind: 'notSent', reason: 'ROAD_CLOSED' }
+        if (does[kind] === 'noKeys') return { kind: 'notSent', reason: 'KEY_UNAVAILABLE' }
+        request.beforeSend({ road: kind })
+        if (does[kind] === 'silent') return { kind: 'unknown', cause: 'timeout' }
+        return { kind: 'answered', value: kind as T }
+      },
+    },
+  })
+  const line = createRoadsLine([road('tls'), road('gateway')], clock)
+  const ask = async (more: Partial<ExchangeRequest<string>> = {}) => {
+    tried.length = 0
+    const answer = await line.exchange<string>(
+      {
+        fresh: true,
+        build: async () => new Uint8Array(),
+        beforeSend: () => undefined,
+        judge: async () => ({ kind: 'stray' }),
+        ...more,
+      },
+      SIGNAL,
+    )
+    return [answer.kind, ...tried]
+  }
+  t.same(await ask(), ['answered', 'tls', 'gateway'])
+  t.same(await ask(), ['answered', 'gateway'], 'the one that was shut a moment ago comes last')
+  does['gateway'] = 'shut'
+  t.same(await ask(), ['notSent', 'gateway', 'tls'])
+  does['tls'] = 'answers'
+  clock.advance(61_000)
+  t.same(await ask(), ['answered', 'tls'])
+  does['gateway'] = 'answers'
+  t.same(
+    await ask({ prefer: 'gateway' }),
+    ['answered', 'gateway'],
+    'a reversal prefers the road of its original',
+  )
+  does['tls'] = 'silent'
+  t.same(await ask(), ['unknown', 'tls'], 'what was sent stays with its road')
+  does['tls'] = 'noKeys'
+  t.same(await ask(), ['notSent', 'tls'], 'keys that are missing are missing on every road')
+  does['tls'] = 'answers'
+  await t.rejects(
+    ask({
+      beforeSend: () => {
+        throw new Error('disk full')
+      },
+    }),
+    { message: 'disk full' },
+  )
+  t.same(tried, ['tls'])
+  tried.length = 0
   line.close()
-  tell({ id: 'id-1', kind: 'answered', payload: '' })
-  t.equal(strays.length, 1)
+  t.same(tried, ['close tls', 'close gateway'])
 })
