@@ -29,6 +29,8 @@ export const ShipperRules = Type.Object(
     openBeforePaying: Type.Optional(Type.Boolean()),
     /** Only the named recipient may take it: ask for an identity card. */
     recipientOnly: Type.Optional(Type.Boolean()),
+    /** The customer is asked for a tip on top. */
+    tip: Type.Optional(Type.Boolean()),
   },
   closed,
 )
@@ -102,10 +104,20 @@ export const ParcelStatus = Type.Object(
     reason: Type.Optional(Type.Enum(REFUSAL_REASONS)),
     /** What else the depot should know, such as the supervisor who allowed another amount. */
     note: Type.Optional(Text(120)),
-    /** With `delivered` and `partlyAccepted`, where something was due. */
+    /** With `delivered` and `partlyAccepted`, where something was due; a tip is part of the amount. */
     paid: Type.Optional(
-      Type.Object({ key: Type.String({ maxLength: 64 }), amount: MoneyJson, tender: TenderSchema }, closed),
+      Type.Object(
+        {
+          key: Type.String({ maxLength: 64 }),
+          amount: MoneyJson,
+          tender: TenderSchema,
+          tip: Type.Optional(MoneyJson),
+        },
+        closed,
+      ),
     ),
+    /** What of `paid` was given back since, all refunds together. */
+    refunded: Type.Optional(MoneyJson),
     /** With `undone`, where a payment was taken back: the key of the void and that of the payment. */
     voided: Type.Optional(
       Type.Object(

@@ -1,10 +1,10 @@
 // One parcel: what it is, and every way in which a stop can end.
-import type { PaymentView } from '../../runtime/api/payments.js'
 import { REFUSAL_REASONS, type RefusalReason } from './messages.js'
-import { type Attempt, collect, type Desk, resolveOpen, undo } from './payment.js'
+import { collect, type Desk, type Means, resolveOpen, undo } from './payment.js'
 import { chooseReceipt, printCustomerReceipt, printReceipts } from './receipts.js'
 import { refund } from './refund.js'
-import type { Report, Stop, StopState } from './round.js'
+import { isPending, type Report, type Stop, type StopState } from './round.js'
+import { tell } from './tell-attempt.js'
 import { clip, type MoneyJson, pieces } from './texts.js'
 import type { MakeScreen, Ui } from './ui.js'
 
@@ -17,9 +17,12 @@ const nothingDue = (stop: Stop) => stop.parcel.due.minor === '0'
 
 /** What can be done with a stop as it stands, by the text key of each item. */
 export function actionsFor(stop: Stop): string[] {
-  if (stop.collecting !== undefined || stop.undoing !== undefined) return ['check']
+  if (isPending(stop)) return ['check']
   if (stop.state !== 'open') return stop.paid === undefined ? ['undo'] : ['receipt', 'undo', 'refund']
-  return [...(nothingDue(stop) ? ['deliver'] : ['collect', 'partly']), 'refused', 'notAtHome']
+  if (stop.held !== undefined) return ['collect', 'partly', 'release']
+  if (nothingDue(stop)) return ['deliver', 'refused', 'notAtHome']
+  const looksFirst = stop.parcel.rules.openBeforePaying === true
+  return ['collect', 'partly', 'refused', 'notAtHome', 'typed', ...(looksFirst ? ['hold'] : [])]
 }
 
 function rows(stop: Stop, ui: Ui, plain: boolean): { label: string; value: string }[] {
@@ -43,6 +46,8 @@ function rows(stop: Stop, ui: Ui, plain: boolean): { label: string; value: strin
   const all: [string, readonly (string | undefined)[]][] = [
     ['row.due', [nothingDue(stop) ? t('due.none') : money(parcel.due)]],
     ['row.state', [state === 'open' ? undefined : stateText(stop, ui)]],
+    ['row.held', [stop.held && money(stop.held.amount)]],
+    ['row.refunded', [stop.refunded && money(stop.refunded)]],
     ...free,
     ['row.pieces', [String(parcel.pieces)]],
     ['row.rules', rules],
@@ -112,6 +117,14 @@ async function act(action: string, ui: Ui, desk: Desk, stop: Stop): Promise<bool
       return take(ui, desk, stop, due)
     case 'partly':
       return partly(ui, desk, stop)
+    case 'typed':
+      return take(ui, desk, stop, due, { typed: true })
+    case 'hold':
+      return hold(ui, desk, stop)
+    case 'release':
+    case 'undo':
+      await takeBack(ui, desk, stop)
+      return false
     case 'deliver':
       if (!(await ui.confirm(t('deliver.confirm', { name: recipient })))) return false
       return finish(ui, desk, stop, 'delivered')
@@ -125,9 +138,6 @@ async function act(action: string, ui: Ui, desk: Desk, stop: Stop): Promise<bool
       return false
     case 'refund':
       await refund(ui, desk, stop)
-      return false
-    case 'undo':
-      await takeBack(ui, desk, stop)
       return false
     case 'check':
       if (!(await ui.busy(t('checking'), resolveOpen(desk, waybill))))
@@ -155,7 +165,7 @@ async function finish(
   const why = reason === undefined ? {} : { reason }
   const report: Report = { status: state, ...why, operator: desk.operator() ?? '0', at: desk.now() }
   const done = await desk.round.change(parcel.waybill, (stop) =>
-    stop.state === 'open' && stop.collecting === undefined
+    stop.state === 'open' && !isPending(stop) && stop.held === undefined
       ? { stop: { ...stop, state, ...why }, report }
       : undefined,
   )
@@ -200,17 +210,25 @@ async function partly(ui: Ui, desk: Desk, stop: Stop): Promise<boolean> {
     reason: clip(reason, 60),
   })
   if (!granted) return false
-  return take(ui, desk, stop, shown.amount, `amount allowed by ${supervisor ?? 'a supervisor'}`)
+  return take(ui, desk, stop, shown.amount, { note: `amount allowed by ${supervisor ?? 'a supervisor'}` })
 }
 
-async function take(ui: Ui, desk: Desk, stop: Stop, amount: MoneyJson, note?: string): Promise<boolean> {
+async function take(
+  ui: Ui,
+  desk: Desk,
+  stop: Stop,
+  amount: MoneyJson,
+  means: Means & { readonly note?: string } = {},
+): Promise<boolean> {
   const { t, money } = ui.texts()
-  const { waybill, due } = stop.parcel
+  const { waybill, due, rules } = stop.parcel
   const attempt = await collect(desk, stop, {
     amount,
     becomes: amount.minor === due.minor ? 'delivered' : 'partlyAccepted',
     description: clip(t('collect.description', { waybill }), 60),
-    ...(note === undefined ? {} : { note }),
+    // What was reserved can only be taken, or less.
+    ...(rules.tip === true && stop.held === undefined ? { tip: true as const } : {}),
+    ...means,
   })
   if (attempt.kind === 'found') {
     await ui.message(t('collect.found', { amount: money(attempt.amount) }), 'success')
@@ -226,42 +244,38 @@ async function take(ui: Ui, desk: Desk, stop: Stop, amount: MoneyJson, note?: st
   return true
 }
 
-/** Why no money moved, or is not known to have: the terminal's own sentence where it has one. */
-async function tell(ui: Ui, desk: Desk, attempt: Attempt): Promise<void> {
-  switch (attempt.kind) {
-    case 'ended':
-      return tellOutcome(ui, desk, attempt.view)
-    case 'changed':
-      return ui.message(ui.texts().t('parcel.changed'), 'warning')
-    case 'refused':
-      return ui.fault(attempt.error)
-    case 'found':
-      return
-  }
-}
-
-/** The sentence follows the payment: "being taken back" becomes "taken back" under the courier's eyes. */
-async function tellOutcome(ui: Ui, desk: Desk, ended: PaymentView): Promise<void> {
-  const shown = await ui.showOpen(() => {
-    const { outcome, message } = desk.latest(ended)
-    const isWarning = outcome === 'reversing' || outcome === 'needsNetwork' || outcome === 'inProgress'
-    const tone = outcome === 'cancelled' ? 'info' : isWarning ? 'warning' : 'error'
-    return ui.messageScreen(message, tone)
+/** Reserves what is due, so that the customer can look inside; the parcel stays open. */
+async function hold(ui: Ui, desk: Desk, stop: Stop): Promise<false> {
+  const { t, money } = ui.texts()
+  const { waybill, due } = stop.parcel
+  const attempt = await collect(desk, stop, {
+    amount: due,
+    becomes: 'held',
+    description: clip(t('collect.description', { waybill }), 60),
   })
-  // A parcel scanned meanwhile is the next one.
-  if (shown.type === 'scanned') ui.scanned(shown.text)
+  if (attempt.kind !== 'ended' || attempt.view.outcome !== 'approved') {
+    await tell(ui, desk, attempt)
+    return false
+  }
+  await printCustomerReceipt(ui, desk, attempt.view.key)
+  await ui.message(t('hold.done', { amount: money(attempt.view.amount) }), 'success')
+  return false
 }
 
 async function takeBack(ui: Ui, desk: Desk, stop: Stop): Promise<void> {
   const { t, money } = ui.texts()
   const question =
-    stop.paid === undefined
-      ? t('undo.confirm', { state: stateText(stop, ui) })
-      : t('undo.money', { amount: money(stop.paid.amount) })
+    stop.held !== undefined
+      ? t('release.confirm', { amount: money(stop.held.amount) })
+      : stop.paid === undefined
+        ? t('undo.confirm', { state: stateText(stop, ui) })
+        : t('undo.money', { amount: money(stop.paid.amount) })
   if (!(await ui.confirm(question))) return
   const attempt = await undo(desk, stop, clip(t('undo.reason'), 60))
   if (attempt === undefined) return
   if (attempt.kind !== 'ended' || attempt.view.outcome !== 'voided') return tell(ui, desk, attempt)
-  await ui.message(t('undo.done', { amount: money(attempt.view.amount) }), 'success')
+  const amount = money(attempt.view.amount)
+  const done = stop.held === undefined ? t('undo.done', { amount }) : t('release.done', { amount })
+  await ui.message(done, 'success')
   await printCustomerReceipt(ui, desk, attempt.view.key)
 }

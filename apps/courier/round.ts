@@ -11,8 +11,8 @@ export type StopState = 'open' | 'delivered' | 'refused' | 'notAtHome' | 'partly
 export interface Collecting {
   readonly key: string
   readonly amount: MoneyJson
-  /** What the parcel becomes if it is approved. */
-  readonly becomes: 'delivered' | 'partlyAccepted'
+  /** What the parcel becomes if it is approved; `held`: its amount is only reserved. */
+  readonly becomes: 'delivered' | 'partlyAccepted' | 'held'
   readonly operator: string
   /** Who allowed what the shipper does not. */
   readonly note?: string
@@ -26,6 +26,13 @@ export interface Undoing {
   readonly operator: string
 }
 
+/** A refund that was asked for and whose end is not written down yet. */
+export interface Refunding {
+  readonly key: string
+  readonly amount: MoneyJson
+  readonly operator: string
+}
+
 /** What the cloud is to be told of a stop; its sequence number is given when it is told. */
 export type Report = Omit<ParcelStatus, 'round' | 'waybill' | 'sequence'>
 
@@ -35,9 +42,20 @@ export interface Stop {
   readonly round: string
   readonly state: StopState
   readonly reason?: RefusalReason
-  readonly paid?: { readonly key: string; readonly amount: MoneyJson; readonly tender: 'card' }
+  /** With what the customer added as a tip, which is named. */
+  readonly paid?: {
+    readonly key: string
+    readonly amount: MoneyJson
+    readonly tender: 'card'
+    readonly tip?: MoneyJson
+  }
+  /** What of `paid` was given back so far. */
+  readonly refunded?: MoneyJson
+  /** Reserved on the customer's card and not taken yet, while they look inside. */
+  readonly held?: { readonly key: string; readonly amount: MoneyJson }
   readonly collecting?: Collecting
   readonly undoing?: Undoing
+  readonly refunding?: Refunding
   /** Taken off the round while a payment was under way: it goes where that payment fails. */
   readonly withdrawn?: true
   /** Not yet queued for the cloud. */
@@ -79,7 +97,9 @@ export const MOST_STOPS = 999
 const MOST_BYTES = 640 * 1024
 
 const sizeOf = (stop: Stop) => Buffer.byteLength(JSON.stringify(stop))
-const pending = (stop: Stop) => stop.collecting !== undefined || stop.undoing !== undefined
+/** Its end is not known yet. */
+export const isPending = ({ collecting, undoing, refunding }: Stop) =>
+  collecting !== undefined || undoing !== undefined || refunding !== undefined
 
 /** Reads the round that was stored. */
 export async function openRound(
@@ -145,14 +165,14 @@ export async function openRound(
         throw new RpcError('STORAGE_FULL', 'no room for further parcels')
       return put(stop)
     }
-    if (known.state !== 'open' || pending(known)) return
+    if (known.state !== 'open' || isPending(known) || known.held !== undefined) return
     const next: Stop = { ...known, parcel, round }
     if (JSON.stringify(next) !== JSON.stringify(known)) await put(next)
   }
   async function withdraw(waybill: string): Promise<void> {
     const known = stops.get(waybill)
     if (known === undefined || known.state !== 'open') return
-    if (pending(known)) await put({ ...known, withdrawn: true })
+    if (isPending(known) || known.held !== undefined) await put({ ...known, withdrawn: true })
     else await remove(waybill)
   }
 
@@ -188,7 +208,7 @@ export async function openRound(
     tellAgain: () => inTurn(() => tellAll().catch(() => undefined)),
     handedIn: () =>
       inTurn(async () => {
-        const done = ordered().filter((stop) => stop.state !== 'open' && !pending(stop) && !stop.untold)
+        const done = ordered().filter((stop) => stop.state !== 'open' && !isPending(stop) && !stop.untold)
         if (head !== undefined) {
           const { round, date, depot } = head
           const ofRound = done.filter((stop) => stop.round === round).map(({ parcel }) => parcel.waybill)

@@ -4,7 +4,8 @@ import type { Screen } from '../../runtime/api/screens.js'
 import { endOfRound, printLastHandIn, resumeHandIn } from './end-of-round.js'
 import { parcelScreen } from './parcel.js'
 import type { Desk } from './payment.js'
-import type { Stop } from './round.js'
+import { refundWithoutParcel } from './refund.js'
+import { isPending, type Stop } from './round.js'
 import { clip } from './texts.js'
 import type { MakeScreen, Ui } from './ui.js'
 
@@ -26,7 +27,7 @@ export interface Day {
 }
 
 function mark(stop: Stop): 'done' | 'failed' | 'attention' | undefined {
-  if (stop.collecting !== undefined || stop.undoing !== undefined) return 'attention'
+  if (isPending(stop) || stop.held !== undefined) return 'attention'
   if (stop.state === 'open') return undefined
   return stop.state === 'delivered' || stop.state === 'partlyAccepted' ? 'done' : 'failed'
 }
@@ -130,7 +131,10 @@ async function menu(ui: Ui, desk: Desk, day: Day): Promise<void> {
   const shown = await ui.show({
     kind: 'menu',
     title: t('key.menu'),
-    items: ['find', 'end', 'signOut', 'slip', 'unresolved'].map((id) => ({ id, label: t(`menu.${id}`) })),
+    items: ['find', 'end', 'signOut', 'slip', 'unresolved', 'refund'].map((id) => ({
+      id,
+      label: t(`menu.${id}`),
+    })),
   })
   if (shown.type !== 'selected') return
   switch (shown.id) {
@@ -146,6 +150,9 @@ async function menu(ui: Ui, desk: Desk, day: Day): Promise<void> {
       return printLastHandIn(ui, desk)
     case 'unresolved':
       await desk.host['payments.review'](null)
+      return
+    case 'refund':
+      return refundWithoutParcel(ui, desk, day.context()?.currency ?? '')
   }
 }
 

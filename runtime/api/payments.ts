@@ -26,6 +26,8 @@ export const CollectRequest = Type.Object(
     tip: Type.Optional(Type.Boolean()),
     /** Paid out in cash, on top of `amount`. */
     cashback: Type.Optional(MoneyJson),
+    /** The card's number is typed on a secure screen, where the acquirer takes that. Needs a supervisor. */
+    manual: Type.Optional(Type.Boolean()),
   },
   closed,
 )
@@ -109,7 +111,12 @@ export const ReceiptFacts = Type.Object(
           aid: Type.String(),
           panLast4: Type.String(),
           panSequence: Type.Optional(Type.String()),
-          entryMode: Type.Union([Type.Literal('chip'), Type.Literal('contactless'), Type.Literal('stripe')]),
+          entryMode: Type.Union([
+            Type.Literal('chip'),
+            Type.Literal('contactless'),
+            Type.Literal('stripe'),
+            Type.Literal('manual'),
+          ]),
           cvm: Type.Union([
             Type.Literal('pin'),
             Type.Literal('signature'),

@@ -36,9 +36,11 @@ export function saleOrder(deps: Pick<Needs, 'merchant'>, request: CollectRequest
 /** Why no acquirer takes what is asked for, or undefined. A part is a wish: without it all or nothing is approved. */
 export function refusedByAcquirers(
   { acquirers }: Pick<Needs, 'acquirers'>,
-  { cashback, tip }: CollectRequest,
+  { cashback, tip, manual }: CollectRequest,
 ): string | undefined {
-  const takes = (what: 'cashback' | 'tip') => acquirers.all.some(({ capabilities }) => capabilities[what])
+  const takes = (what: 'cashback' | 'tip' | 'manualEntry') =>
+    acquirers.all.some(({ capabilities }) => capabilities[what])
+  if (manual === true && !takes('manualEntry')) return 'MANUAL_NOT_ALLOWED'
   if (cashback !== undefined && !takes('cashback')) return 'CASHBACK_NOT_ALLOWED'
   return tip === true && !takes('tip') ? 'TIP_NOT_ALLOWED' : undefined
 }

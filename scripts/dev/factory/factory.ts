@@ -96,6 +96,14 @@ export async function personalise({
         terminalId: TERMINAL_ID,
         merchantId: MERCHANT_ID,
         dialect: 'postern-dev',
+        capabilities: {
+          refund: true,
+          preauth: true,
+          partial: true,
+          tip: true,
+          cashback: true,
+          upload: true,
+        },
         // A small payment may do without the bank, where the operator takes the risk.
         offlineFloorMinor: '2000',
         currency: MERCHANT.currency,

@@ -397,9 +397,12 @@ t.test(
         'refund',
         'check',
         'read',
+        'typed',
+        'hold',
+        'release',
       ],
       receipt: ['customer', 'merchant'],
-      menu: ['find', 'end', 'signOut', 'slip', 'unresolved'],
+      menu: ['find', 'end', 'signOut', 'slip', 'unresolved', 'refund'],
       end: ['agrees', 'differs', 'notCompared'],
       'end.paper': ['agrees', 'differs', 'notCompared'],
     }

@@ -232,17 +232,32 @@ export function fakeHost() {
       const view = viewOf(key, world.voidOutcome, reference, amount.minor)
       return world.voidCode === undefined ? view : { ...view, code: world.voidCode }
     },
-    'payments.refund': () => {
-      throw new Error('not asked for here')
+    'payments.refund': ({ key, reference, amount }) => {
+      const known = payments.get(key)
+      if (known !== undefined) return known.view
+      const view: PaymentView = { ...viewOf(key, world.outcome, reference, amount.minor), type: 'refund' }
+      if (world.outcome !== 'cancelled') payments.set(key, { view, round: rounds })
+      return view
     },
-    'payments.preauthorise': () => {
-      throw new Error('not asked for here')
+    'payments.preauthorise': ({ key, reference, amount }) => {
+      const known = payments.get(key)
+      if (known !== undefined) return known.view
+      const view: PaymentView = { ...viewOf(key, world.outcome, reference, amount.minor), type: 'preauth' }
+      payments.set(key, { view, round: rounds })
+      return view
     },
     'payments.increment': () => {
       throw new Error('not asked for here')
     },
-    'payments.complete': () => {
-      throw new Error('not asked for here')
+    'payments.complete': ({ key, original, amount }) => {
+      const known = payments.get(key)
+      if (known !== undefined) return known.view
+      const held = payments.get(original)!
+      payments.delete(original)
+      const { reference } = held.view
+      const view: PaymentView = { ...viewOf(key, 'approved', reference, amount.minor), type: 'completion' }
+      payments.set(key, { view, round: rounds })
+      return view
     },
     'payments.stuck': () => ({ items: [] }),
     'payments.review': () => null,

@@ -1,6 +1,14 @@
 // A parcel and its money: every outcome, every moment of a crash, every way of taking back.
 import t from 'tap'
-import { collect, type Desk, resolveOpen, settle, settledBy, undo } from '../../../apps/courier/payment.js'
+import {
+  collect,
+  type Desk,
+  giveBack,
+  resolveOpen,
+  settle,
+  settledBy,
+  undo,
+} from '../../../apps/courier/payment.js'
 import { RpcError } from '../../../runtime/api/json-rpc.js'
 import { PAYMENT_OUTCOMES, type PaymentView } from '../../../runtime/api/payments.js'
 import { deskWith, eur, type FakeHost, fakeHost, openDesk, parcel } from './fake-host.js'
@@ -250,4 +258,58 @@ t.test('a payment told as taken and taken back later opens the parcel again', as
   await settle(desk, W, viewOf(desk.round.stop(W)!.paid!.key, 'reversed'))
   t.match(desk.round.stop(W), { state: 'open', paid: undefined })
   t.match(world.statuses().at(-1), { status: 'undone' })
+})
+
+t.test('a refund survives a crash at each step: given back once, and the cloud is told', async (t) => {
+  for (const method of ['storage.set', 'payments.refund', 'messages.publish'] as const)
+    for (const moment of ['dieBefore', 'dieAfter'] as const)
+      for (let at = 1; at <= (method === 'storage.set' ? 4 : 1); at++) {
+        const name = `${moment} ${method} ${at}`
+        const world = fakeHost()
+        const desk = await paid(world)
+        const back = (from: Desk) => giveBack(from, from.round.stop(W)!, { amount: eur(400), reason: 'r' })
+        world.fail(method, (call) => (call === at ? moment : undefined))
+        await back(desk).catch(() => undefined)
+        world.mend()
+        const again = await openDesk(world)
+        t.ok(await resolveOpen(again), name)
+        await again.round.tellAgain()
+        if (again.round.stop(W)!.refunded === undefined) t.match(await back(again), { kind: 'ended' }, name)
+        t.match(again.round.stop(W), { state: 'delivered', refunded: eur(400), refunding: undefined }, name)
+        const given = world.charged().filter(({ view }) => view.type === 'refund')
+        t.equal(given.length, 1, `${name}: given back once`)
+        t.match(world.statuses().at(-1), { status: 'delivered', refunded: eur(400) }, name)
+      }
+})
+
+t.test('a refund that is not granted leaves nothing behind; several add up', async (t) => {
+  const world = fakeHost()
+  const desk = await paid(world)
+  const back = (minor: number) => giveBack(desk, desk.round.stop(W)!, { amount: eur(minor), reason: 'r' })
+  world.outcome = 'cancelled'
+  t.match(await back(100), { kind: 'ended', view: { outcome: 'cancelled' } })
+  t.match(desk.round.stop(W), { refunding: undefined, refunded: undefined })
+  world.outcome = 'approved'
+  await back(100)
+  await back(300)
+  t.match(desk.round.stop(W), { refunded: eur(400) })
+})
+
+t.test('reserved, then less is taken; or released; the cloud hears of the money only', async (t) => {
+  const world = fakeHost()
+  const desk = await deskWith(world, parcel(1), parcel(2))
+  const hold = (waybill: string) => collect(desk, desk.round.stop(waybill)!, { ...ask, becomes: 'held' })
+  await hold(W)
+  t.match(desk.round.stop(W), { state: 'open', held: { amount: eur(1000) } })
+  await desk.round.merge({ round: 'R-1', date: '2026-11-22', depot: 'D', parcels: [], withdrawn: [W] })
+  t.match(desk.round.stop(W), { withdrawn: true }, 'what is reserved is not dropped')
+  t.equal(world.statuses().length, 0)
+  await collect(desk, desk.round.stop(W)!, { ...ask, amount: eur(700), becomes: 'partlyAccepted' })
+  t.match(desk.round.stop(W), { state: 'partlyAccepted', held: undefined, paid: { amount: eur(700) } })
+  t.match(world.statuses(), [{ status: 'partlyAccepted', paid: { amount: eur(700) } }])
+  await hold('PH-100002')
+  const released = await undo(desk, desk.round.stop('PH-100002')!, 'reason')
+  t.match(released, { kind: 'ended', view: { outcome: 'voided' } })
+  t.match(desk.round.stop('PH-100002'), { state: 'open', held: undefined })
+  t.equal(world.statuses().length, 1)
 })
