@@ -28,6 +28,8 @@ const PACKAGES = {
     openssl: "makes the development terminal's certificates",
   },
   test: {
+    gcc: 'compiles what answers for an I2C bus in tests',
+    'libc6-dev': 'headers for it',
     pcscd: 'the card reader daemon, for tests with a virtual reader',
     'vsmartcard-vpcd': 'the virtual reader',
     mosquitto: 'an MQTT broker, for tests of the link',
