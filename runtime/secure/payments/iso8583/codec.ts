@@ -1,5 +1,5 @@
 // ISO 8583 messages (ISO 8583:1987, 4): MTI, up to three bitmaps and fields, packed and unpacked by a dialect's table.
-import { type Encoding, type Field, packField, unpackField, type Value } from './field.js'
+import { type Encoding, type Field, fieldBytes, packField, unpackField, type Value } from './field.js'
 import { type Cursor, fieldError, Writer } from './wire.js'
 
 /** A message: its type, and its fields by number (`'2'` to `'192'`) without bitmaps. */
@@ -20,10 +20,22 @@ export interface Dialect {
   readonly allBitmaps?: boolean
   /** By number; a hole is a field that the dialect does not have. */
   readonly fields: readonly (Field | undefined)[]
+  /** The same with their paths, by number and by the number in text, as a message names them. */
+  readonly rows: readonly (Row | undefined)[]
+  readonly byPath: ReadonlyMap<string, Row>
   /** What each message type must and may carry; absent for a bare standard. A type that isn't listed is refused. */
   readonly layouts?: Readonly<Record<string, Layout>>
   /** Bound on a whole message in bytes. */
   readonly most: number
+}
+
+/** A field where it stands in a message. */
+export interface Row {
+  readonly number: number
+  readonly path: string
+  readonly field: Field
+  /** On the wire, where that is fixed; else 0. */
+  readonly bytes: number
 }
 
 /** The fields of one message type. */
@@ -49,6 +61,11 @@ export interface DialectTable {
 const BITMAP_BYTES = 8
 const DEFAULT_MOST = 8192
 
+function rowOf(number: number, field: Field): Row {
+  const bytes = field.prefix === 'fixed' ? fieldBytes(field, '') : 0
+  return { number, path: String(number), field, bytes }
+}
+
 /** Makes a dialect from its table. */
 export function defineDialect(table: DialectTable): Dialect {
   const last = table.bitmaps.length * 64
@@ -61,12 +78,17 @@ export function defineDialect(table: DialectTable): Dialect {
   }
   // With a third bitmap, bit 65 announces it and is no field.
   if (table.bitmaps.length === 3) fields[65] = undefined
+  const rows = fields.map((field, number): Row | undefined =>
+    field === undefined ? undefined : rowOf(number, field),
+  )
   return {
     name: table.name,
     mti: table.mti,
     bitmaps: table.bitmaps,
     allBitmaps: table.allBitmaps ?? false,
     fields,
+    rows,
+    byPath: new Map(rows.flatMap((row) => (row === undefined ? [] : [[row.path, row]]))),
     most: table.most ?? DEFAULT_MOST,
     ...(table.layouts === undefined ? {} : { layouts: table.layouts }),
   }
@@ -126,32 +148,36 @@ function checkLayout(dialect: Dialect, message: Message): void {
  * @throws PosternError `ISO8583_INVALID` with the field's path
  */
 export function pack(dialect: Dialect, message: Message): Uint8Array {
-  const numbers: number[] = []
-  for (const key of message.fields.keys()) {
-    const number = /^[1-9][0-9]{0,2}$/.test(key) ? Number(key) : 0
-    if (dialect.fields[number] === undefined)
-      throw fieldError(key.slice(0, 8), `${dialect.name} does not have it`)
-    numbers.push(number)
+  const rows: Row[] = []
+  let isSorted = true
+  let last = 0
+  let room = fieldBytes(dialect.mti, message.mti)
+  for (const [key, value] of message.fields) {
+    const row = dialect.byPath.get(key)
+    if (row === undefined) throw fieldError(key.slice(0, 8), `${dialect.name} does not have it`)
+    if (row.number < last) isSorted = false
+    else last = row.number
+    rows.push(row)
+    room += row.bytes > 0 ? row.bytes : fieldBytes(row.field, value)
   }
   checkLayout(dialect, message)
-  numbers.sort((a, b) => a - b)
-  const last = numbers.at(-1) ?? 0
+  if (!isSorted) rows.sort((a, b) => a.number - b.number)
   const all = dialect.allBitmaps === true
   const bitmaps = all ? dialect.bitmaps.length : Math.max(1, Math.ceil(last / 64))
-  const bits = new Uint8Array(bitmaps * BITMAP_BYTES)
-  for (const number of numbers) bits[(number - 1) >> 3]! |= 0x80 >> ((number - 1) & 7)
-  if (bitmaps > 1 && !all) bits[0]! |= 0x80
-  if (bitmaps > 2 && !all) bits[8]! |= 0x80
-  const writer = new Writer(dialect.most)
-  packField(writer, dialect.mti, message.mti, 'mti')
+  const maps: Uint8Array[] = []
   for (let i = 0; i < bitmaps; i++) {
-    const part = bits.subarray(i * BITMAP_BYTES, (i + 1) * BITMAP_BYTES)
-    packField(writer, BITMAP_FIELDS[dialect.bitmaps[i]!], part, 'bitmap')
+    const bits = new Uint8Array(BITMAP_BYTES)
+    // Bit 1 announces the next bitmap (ISO 8583:1987, 4.4).
+    if (i + 1 < bitmaps && !all) bits[0] = 0x80
+    maps.push(bits)
+    room += fieldBytes(BITMAP_FIELDS[dialect.bitmaps[i]!], bits)
   }
-  for (const number of numbers) {
-    const path = String(number)
-    packField(writer, dialect.fields[number]!, message.fields.get(path)!, path)
-  }
+  for (const { number } of rows)
+    maps[(number - 1) >> 6]![((number - 1) >> 3) & 7]! |= 0x80 >> ((number - 1) & 7)
+  const writer = new Writer(dialect.most, room)
+  packField(writer, dialect.mti, message.mti, 'mti')
+  for (let i = 0; i < bitmaps; i++) packField(writer, BITMAP_FIELDS[dialect.bitmaps[i]!], maps[i]!, 'bitmap')
+  for (const { path, field } of rows) packField(writer, field, message.fields.get(path)!, path)
   return writer.finish()
 }
 
@@ -172,15 +198,16 @@ export function unpack(dialect: Dialect, bytes: Uint8Array): Message {
   while (maps.length < dialect.bitmaps.length && (dialect.allBitmaps || (maps.at(-1)![0]! & 0x80) !== 0))
     maps.push(readBitmap(cursor, dialect, maps.length))
   const fields = new Map<string, Value>()
-  for (const [index, map] of maps.entries()) {
-    for (let bit = 0; bit < 64; bit++) {
-      if ((map[bit >> 3]! & (0x80 >> (bit & 7))) === 0) continue
-      const number = index * 64 + bit + 1
-      if (bit === 0 && index + 1 < dialect.bitmaps.length) continue
-      const path = String(number)
-      const field = dialect.fields[number]
-      if (field === undefined) throw fieldError(path, `${dialect.name} does not have it`)
-      fields.set(path, unpackField(cursor, field, path))
+  for (let at = 0; at < maps.length * BITMAP_BYTES; at++) {
+    let bits = maps[at >> 3]![at & 7]!
+    if ((at & 7) === 0 && (at >> 3) + 1 < dialect.bitmaps.length) bits &= 0x7f
+    while (bits !== 0) {
+      const bit = Math.clz32(bits) - 24
+      bits &= 0x7f >> bit
+      const number = at * 8 + bit + 1
+      const row = dialect.rows[number]
+      if (row === undefined) throw fieldError(String(number), `${dialect.name} does not have it`)
+      fields.set(row.path, unpackField(cursor, row.field, row.path))
     }
   }
   if (cursor.at !== bytes.length) {

@@ -34,17 +34,42 @@ const ALLOWED: Readonly<Record<Exclude<ContentType, 'b'>, number>> = {
   any: LETTER | DIGIT | SPACE | SPECIAL | OTHER,
 }
 
+type Text = Exclude<ContentType, 'b'>
+
+const refused = (type: Text, at: number, path: string) =>
+  fieldError(path, `holds a character that type ${type} does not have`, { at })
+
+/** A sign has no place but at the beginning of `x+n`; what follows it is content. */
+function afterSign(type: Text, code: number, path: string): number {
+  if (type !== 'x+n') return 0
+  if (code !== 0x43 && code !== 0x44) throw fieldError(path, 'must begin with C or D')
+  return 1
+}
+
 /** Refuses characters that the type does not have. */
-export function checkContent(type: Exclude<ContentType, 'b'>, text: string, path: string): void {
+export function checkContent(type: Text, text: string, path: string): void {
   const allowed = ALLOWED[type]
-  let first = 0
-  if (type === 'x+n') {
-    if (text[0] !== 'C' && text[0] !== 'D') throw fieldError(path, 'must begin with C or D')
-    first = 1
+  for (let i = afterSign(type, text.charCodeAt(0), path); i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 0xff || (CLASSES[code]! & allowed) === 0) throw refused(type, i, path)
   }
-  for (let i = first; i < text.length; i++) {
-    if (((CLASSES[text.charCodeAt(i)] ?? 0) & allowed) === 0) {
-      throw fieldError(path, `holds a character that type ${type} does not have`, { at: i })
-    }
+}
+
+/** Writes text as Latin-1 codes to `bytes` from `start`, checked on the way. */
+export function putContent(type: Text, text: string, bytes: Uint8Array, start: number, path: string): void {
+  const allowed = ALLOWED[type]
+  const signed = afterSign(type, text.charCodeAt(0), path)
+  if (signed === 1) bytes[start] = text.charCodeAt(0)
+  for (let i = signed; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 0xff || (CLASSES[code]! & allowed) === 0) throw refused(type, i, path)
+    bytes[start + i] = code
   }
+}
+
+/** The same of `units` bytes, each the Latin-1 code of a character. */
+export function checkCodes(type: Text, codes: Uint8Array, start: number, units: number, path: string): void {
+  const allowed = ALLOWED[type]
+  for (let i = afterSign(type, codes[start] ?? 0, path); i < units; i++)
+    if ((CLASSES[codes[start + i]!]! & allowed) === 0) throw refused(type, i, path)
 }

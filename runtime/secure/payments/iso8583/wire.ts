@@ -20,12 +20,14 @@ export function fieldError(
 
 /** Grows as it is written; bounded by `most`. */
 export class Writer {
-  #bytes = new Uint8Array(512)
+  bytes: Uint8Array
   length = 0
   readonly #most: number
 
-  constructor(most: number) {
+  /** With `room` bytes to begin with: as many as will be written, where that is known. */
+  constructor(most: number, room = 512) {
     this.#most = most
+    this.bytes = new Uint8Array(Math.min(most, room))
   }
 
   /** Room for `count` bytes; returns where they start. @throws PosternError `ISO8583_INVALID` */
@@ -33,24 +35,21 @@ export class Writer {
     const start = this.length
     const end = start + count
     if (end > this.#most) throw fieldError(path, 'the message is too long', { most: this.#most })
-    if (end > this.#bytes.length) {
-      const larger = new Uint8Array(Math.min(this.#most, Math.max(end, this.#bytes.length * 2)))
-      larger.set(this.#bytes)
-      this.#bytes.fill(0)
-      this.#bytes = larger
+    if (end > this.bytes.length) {
+      const larger = new Uint8Array(Math.min(this.#most, Math.max(end, this.bytes.length * 2)))
+      larger.set(this.bytes)
+      this.bytes.fill(0)
+      this.bytes = larger
     }
     this.length = end
     return start
   }
 
-  get bytes(): Uint8Array {
-    return this.#bytes
-  }
-
-  /** What was written, as an array of its own. The working copy is erased. */
+  /** What was written, as an array of its own; a working copy is erased. The writer is done with. */
   finish(): Uint8Array {
-    const out = this.#bytes.slice(0, this.length)
-    this.#bytes.fill(0)
+    if (this.length === this.bytes.length) return this.bytes
+    const out = this.bytes.slice(0, this.length)
+    this.bytes.fill(0)
     return out
   }
 }
