@@ -6,7 +6,7 @@ import { createDeviceBase, deviceError } from '../../device-base.js'
 import type { Display } from '../../display.js'
 import { ROTATIONS, turnedSize } from '../../rotation.js'
 import type { I2cBuses } from '../i2c/i2c-bus.js'
-import { keepDevice } from '../i2c/kept-device.js'
+import { keepDevice } from '../kept-device.js'
 import {
   DATA,
   lightCommands,

@@ -3,7 +3,7 @@ import t from 'tap'
 import { systemClock } from '../../../hal/base/clock.js'
 import type { I2cBinding } from '../../../hal/drivers/i2c/i2c-binding.js'
 import { i2cBuses } from '../../../hal/drivers/i2c/i2c-bus.js'
-import { keepDevice } from '../../../hal/drivers/i2c/kept-device.js'
+import { keepDevice } from '../../../hal/drivers/kept-device.js'
 import { codeOf, eventually, within } from '../conformance/support.js'
 
 /** A bus whose transfers wait for `go` and fail as `faults` says. */

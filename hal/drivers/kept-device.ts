@@ -1,5 +1,5 @@
-// A device on I2C that is looked after: set up when it answers, asked now and then, set up anew after a loss.
-import type { Clock } from '../../base/clock.js'
+// A device that only answers when asked, looked after: set up when it answers, asked now and then, set up anew after a loss.
+import type { Clock } from '../base/clock.js'
 
 const FIRST_PAUSE_MS = 200
 const LONGEST_PAUSE_MS = 5000
