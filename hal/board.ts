@@ -10,6 +10,7 @@ import type { ChipCardReader } from './chip-card-reader.js'
 import type { ContactlessReader } from './contactless-reader.js'
 import { DEVICE_CLASSES, type Device, type DeviceClass } from './device.js'
 import type { Display } from './display.js'
+import type { FiscalSigner } from './fiscal-signer.js'
 import type { Indicators } from './indicators.js'
 import type { Keypad } from './keypad.js'
 import { createLeasing, type Lease } from './lease.js'
@@ -56,6 +57,7 @@ export interface DeviceOfClass {
   'signature-pad': SignaturePad
   tamper: Tamper
   'secure-element': SecureElement
+  'fiscal-signer': FiscalSigner
 }
 
 export type World = 'secure' | 'open'
@@ -74,6 +76,7 @@ export const WORLDS_OF_CLASS: Readonly<Record<DeviceClass, readonly World[]>> = 
   'signature-pad': ['secure'],
   tamper: ['secure'],
   'secure-element': ['secure'],
+  'fiscal-signer': ['secure'],
 }
 
 /** One device of a profile, checked: its driver exists and its options fit. */

@@ -15,6 +15,7 @@ export const DEVICE_CLASSES = [
   'signature-pad',
   'tamper',
   'secure-element',
+  'fiscal-signer',
 ] as const
 export type DeviceClass = (typeof DEVICE_CLASSES)[number]
 

@@ -13,8 +13,8 @@ export interface StatisticsStore {
 const COMMON = ['HoursPoweredCount', 'CommunicationErrorCount'] as const
 
 /**
- * The counters of each class. Names are those of UnifiedPOS where it has the class; NOTE: contactless, power, tamper
- * and secure element are no UnifiedPOS classes with statistics, their names follow its pattern.
+ * The counters of each class. Names are those of UnifiedPOS where it has the class; NOTE: contactless, power, tamper,
+ * secure element and fiscal signer are no UnifiedPOS classes with statistics, their names follow its pattern.
  */
 export const COUNTERS = {
   'chip-card-reader': ['GoodReadCount', 'FailedReadCount', 'CardInsertionCount', 'CommandCount'],
@@ -39,6 +39,7 @@ export const COUNTERS = {
   'signature-pad': ['GoodSignatureReadCount', 'FailedSignatureReadCount'],
   tamper: ['TamperCount'],
   'secure-element': ['SealCount', 'UnsealCount', 'RefusedUnsealCount', 'IncrementCount'],
+  'fiscal-signer': ['SignatureCount'],
 } as const satisfies Record<DeviceClass, readonly string[]>
 
 /** A counter of one class, or one that every class has. */

@@ -233,6 +233,8 @@ export const PERIPHERALS = {
       trigger: { params: Type.Object({ on: Type.Boolean() }, closed), result: Nothing },
     },
   },
+  /** It keeps its receipts in its driver's folder; here it is only there, or unplugged. */
+  'fiscal-signer': { roles: ['secure'], state: Nothing, events: Nothing, commands: {} },
   network: {
     roles: ['open'],
     state: Type.Object({ online: Type.Boolean() }, closed),

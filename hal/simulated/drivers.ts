@@ -4,6 +4,7 @@ import { type BusConnector, socketBus } from './bus-device.js'
 import { chipCardReaderDriver } from './chip-card-reader.js'
 import { contactlessReaderDriver } from './contactless-reader.js'
 import { displayDriver } from './display.js'
+import { fiscalSignerDriver } from './fiscal-signer.js'
 import { indicatorsDriver } from './indicators.js'
 import { keypadDriver } from './keypad.js'
 import { magneticStripeReaderDriver } from './magnetic-stripe-reader.js'
@@ -22,6 +23,7 @@ export function simulatedDrivers(connect: BusConnector = socketBus): readonly Dr
     chipCardReaderDriver(connect),
     contactlessReaderDriver(connect),
     displayDriver(connect),
+    fiscalSignerDriver(connect),
     indicatorsDriver(connect),
     keypadDriver(connect),
     magneticStripeReaderDriver(connect),

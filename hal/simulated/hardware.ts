@@ -130,6 +130,7 @@ export function createSimulatedHardware(options: HardwareOptions = {}): Simulate
     scanner: scanner.peripheral,
     printer: printer.peripheral,
     network: network.peripheral,
+    'fiscal-signer': { state: () => ({}), command: () => ({}) },
   }
   const backplane: Backplane = {
     clock,

@@ -27,6 +27,7 @@ const REGISTRY: readonly Driver[] = [
 const PARAMS = {
   hardware: '/run/hardware.sock',
   secureElement: '/run/element',
+  fiscalSigner: '/run/fiscal',
   printerPort: '/dev/ttyS1',
   module: '/run/module.sock',
 }
@@ -58,7 +59,11 @@ t.test('each world reads its own devices only, with its own parameters', (t) => 
     return read.profile.devices.map(({ deviceClass }) => deviceClass)
   }
   t.same(classes('open', { hardware: '/run/open.sock' }), ['power', 'printer', 'scanner'])
-  const secure = classes('secure', { hardware: '/run/secure.sock', secureElement: '/run/element' })
+  const secure = classes('secure', {
+    hardware: '/run/secure.sock',
+    secureElement: '/run/element',
+    fiscalSigner: '/run/fiscal',
+  })
   t.notOk(secure.includes('printer') || secure.includes('scanner'))
   t.ok(secure.includes('chip-card-reader') && secure.includes('keypad') && secure.includes('power'))
   t.end()
@@ -154,7 +159,7 @@ t.test('what is wrong or does not open is told, the rest works', async (t) => {
   json.devices['tamper'] = { class: 'tamper', driver: 'failing' }
   json.devices['keypad']!['driver'] = 'matrix'
   json.devices['indicators'] = { class: 'indicators', driver: 'slow' }
-  const params = { hardware: 'secure', secureElement: folder }
+  const params = { hardware: 'secure', secureElement: folder, fiscalSigner: folder }
   const read = parseBoard(json, registry, { world: 'secure', params })
   t.same(
     read.problems.map(({ key }) => key),

@@ -52,6 +52,7 @@ const board = JSON.parse(readFileSync(join(packageRoot, 'hal', 'boards', `${conf
 const params = {
   hardware: config.secureSocket,
   secureElement: config.cardStateDir,
+  fiscalSigner: config.cardStateDir,
   module: '-',
   printerPort: '-',
 }

@@ -264,6 +264,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
           hardware: layout.secureHardware,
           module: layout.moduleSocket,
           secureElement: join(layout.secure, 'secure-element'),
+          fiscalSigner: join(layout.secure, 'fiscal-signer'),
         },
         passphraseFile: join(layout.secure, 'passphrase'),
         logLevel: options.logLevel,

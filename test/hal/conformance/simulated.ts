@@ -1,5 +1,6 @@
 // Every simulated driver against its class's conformance suite, over whatever bus the caller brings.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { createPublicKey, verify } from 'node:crypto'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -17,6 +18,7 @@ import type { SimulatedHardware } from '../../../hal/simulated/hardware.js'
 import { chipCardReaderConformance } from './chip-card-reader.js'
 import { contactlessReaderConformance } from './contactless-reader.js'
 import { displayConformance } from './display.js'
+import { fiscalSignerConformance } from './fiscal-signer.js'
 import { indicatorsConformance } from './indicators.js'
 import { keypadConformance } from './keypad.js'
 import { magneticStripeReaderConformance } from './magnetic-stripe-reader.js'
@@ -187,6 +189,22 @@ export function simulatedConformance(
           openOther: opener('secure-element', { directory: join(folder, 'two') }),
           tamper: () => hardware.tamper.trip('case'),
           clear: () => hardware.tamper.clear(),
+        }),
+    ],
+    [
+      'fiscal signer',
+      (t) =>
+        fiscalSignerConformance(t, {
+          open: opener('fiscal-signer', { directory: join(folder, 'fiscal') }),
+          tear: () => appendFileSync(join(folder, 'fiscal', 'receipts.log'), '{"id":"torn","counter":9'),
+          verify(code) {
+            const at = code.lastIndexOf(';')
+            const key = createPublicKey(readFileSync(join(folder, 'fiscal', 'signer.pub')))
+            const signature = Buffer.from(code.slice(at + 1), 'base64url')
+            const signed = Buffer.from(code.slice(0, at), 'latin1')
+            return verify('sha256', signed, { key, dsaEncoding: 'ieee-p1363' }, signature)
+          },
+          cable: cable('fiscal-signer'),
         }),
     ],
     [
