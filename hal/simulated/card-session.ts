@@ -29,6 +29,8 @@ export function cardPort(port: BusPort<'chip-card-reader'> | BusPort<'contactles
 export interface OpenCardSession extends ChipCardSession {
   /** False once the session is released, aborted, timed out or its card is gone. */
   live(): boolean
+  /** True while a command waits for its answer. */
+  underWay(): boolean
   /** The card left. */
   cardGone(): void
 }
@@ -51,6 +53,7 @@ export function createCardSession(parts: CardSessionParts): OpenCardSession {
   const gate = createGate()
   let ended: 'removed' | 'timeout' | 'released' | undefined
   let released = false
+  let waiting = 0
 
   const end = (how: 'removed' | 'timeout' | 'released') => {
     ended ??= how
@@ -95,15 +98,21 @@ export function createCardSession(parts: CardSessionParts): OpenCardSession {
     atr,
     protocol: protocolOf(atr),
     live: () => ended === undefined,
+    underWay: () => waiting > 0,
     cardGone: () => end('removed'),
     async transmit(command, { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
       if (ended !== undefined) return outcomeOfEnd()
       if (command.length < 4 || command.length > 261) {
         throw deviceError('DEVICE_PROTOCOL', 'a command APDU has 4 to 261 bytes', { length: command.length })
       }
-      return base.operation({ signal, lane: 'transmit' }, (inner) => {
+      return base.operation({ signal, lane: 'transmit' }, async (inner) => {
         parts.countCommand()
-        return exchange(command, timeoutMs, inner)
+        waiting++
+        try {
+          return await exchange(command, timeoutMs, inner)
+        } finally {
+          waiting--
+        }
       })
     },
     async release() {

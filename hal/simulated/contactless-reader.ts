@@ -36,8 +36,9 @@ export function contactlessReaderDriver(connect: BusConnector = socketBus): Driv
         const was = session
         session = undefined
         if (!was.live()) return
+        const torn = was.underWay()
         was.cardGone()
-        if (early) base.emit({ type: 'removedEarly' })
+        if (early) base.emit({ type: 'removedEarly', torn })
       }
       const port = await joinPeripheral(base, connect(options, context), 'contactless-reader', {
         attached(_, wire) {
@@ -118,6 +119,7 @@ export function contactlessReaderDriver(connect: BusConnector = socketBus): Driv
 
       return {
         ...base.device,
+        capabilities: { controlsField: true },
         poll: (signal) =>
           base.operation({ signal, lane: 'poll' }, async (inner) => {
             if (session?.live()) {

@@ -7,7 +7,7 @@ import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/b
 import { readBoard } from '../../hal/boards.js'
 import { i2cBuses } from '../../hal/drivers/i2c/i2c-bus.js'
 import { sh1106Driver, ssd1306Driver } from '../../hal/drivers/oled/oled-driver.js'
-import { pcscDriver } from '../../hal/drivers/pcsc/pcsc-driver.js'
+import { pcscContactlessDriver, pcscDriver } from '../../hal/drivers/pcsc/pcsc-driver.js'
 import { pkcs11Driver } from '../../hal/drivers/pkcs11/pkcs11-driver.js'
 import { tpm2Driver } from '../../hal/drivers/tpm2/tpm2-driver.js'
 import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
@@ -24,6 +24,7 @@ const drivers: readonly Driver[] = [
   ssd1306Driver(i2c),
   sh1106Driver(i2c),
   pcscDriver,
+  pcscContactlessDriver,
   tpm2Driver,
   pkcs11Driver,
   ...(config.profile === 'development' ? SIMULATED_DRIVERS : []),

@@ -2,6 +2,7 @@
 
 /** SCARD_STATE bits of a reader; the upper 16 bits count insertions and removals. */
 export const STATE = {
+  changed: 0x0002,
   unknown: 0x0004,
   unavailable: 0x0008,
   empty: 0x0010,
@@ -41,4 +42,23 @@ const FAILURES: Readonly<Record<string, PcscFailure>> = {
 export function pcscFailure(error: unknown): PcscFailure {
   const code = /0x([0-9a-f]{8})/i.exec(error instanceof Error ? error.message : String(error))?.[1]
   return (code && FAILURES[code.toLowerCase()]) || 'transport'
+}
+
+/** What the library `smartcard` says in the place of a code, as in its pcsc_errors.h. */
+export const SMARTCARD_WORDS: Readonly<Record<string, string>> = {
+  'Operation cancelled': '80100002',
+  'Unknown reader': '80100009',
+  'Sharing violation': '8010000b',
+  'No smart card present': '8010000c',
+  'Protocol mismatch': '8010000f',
+  'Reader unavailable': '80100017',
+  'No readers available': '8010002e',
+  'PC/SC service not running': '8010001d',
+  'PC/SC service stopped': '8010001e',
+  'Card is not supported': '80100065',
+  'Card is unresponsive': '80100066',
+  'Card is unpowered': '80100067',
+  'Card was reset': '80100068',
+  'Card was removed': '80100069',
+  'Invalid handle': '80100069', // of a card whose context or reader went
 }

@@ -6,11 +6,7 @@ import type { PcscBinding, PcscReader } from './pcsc-binding.js'
 import { pcscFailure, STATE } from './pcsc-codes.js'
 import { pcscSession } from './pcsc-session.js'
 import { watchReaders } from './pcsc-watch.js'
-
-export interface PcscReaderOptions {
-  /** Part of the reader's name, in any case; without it the first reader is taken. */
-  readonly reader?: string
-}
+import type { WantedReader } from './reader-name.js'
 
 /** How long a call that nobody waits for any more may keep the reader before a new power-on is refused. */
 const HELD_MS = 2000
@@ -29,7 +25,7 @@ interface Card {
 export async function openPcscReader(
   driver: string,
   binding: PcscBinding,
-  options: PcscReaderOptions,
+  wanted: WantedReader,
   context: DriverContext,
 ): Promise<ChipCardReader> {
   const { clock, id } = context
@@ -223,7 +219,7 @@ export async function openPcscReader(
     })
   }
 
-  const watch = watchReaders(binding, options.reader, clock, base.closing, {
+  const watch = watchReaders(binding, wanted, clock, base.closing, {
     state: (_reader, bits, atr) => onState(bits, atr),
     missing: lose,
     async beforeClose(reader) {

@@ -1,6 +1,7 @@
 // Which reader is ours: the daemon watched for as long as we live, readers that come and go, one of the wanted name.
 import type { Clock } from '../../base/clock.js'
 import type { PcscBinding, PcscReader } from './pcsc-binding.js'
+import { describeWanted, isWanted, type WantedReader } from './reader-name.js'
 
 export interface ReaderWatchEvents {
   /** State bits and ATR of the reader that was chosen; the last known ones as soon as it is chosen. */
@@ -27,10 +28,10 @@ const LIST_MS = 1500
 /** How long a reader may take to tell its first state; one that has not can't be closed without blocking. */
 const FIRST_STATE_MS = 1000
 
-/** Watches for a reader whose name holds `wanted`, in any case; without it the first by name. */
+/** Watches for the wanted reader, the first of them by name. */
 export function watchReaders(
   binding: PcscBinding,
-  wanted: string | undefined,
+  wanted: WantedReader,
   clock: Clock,
   closing: AbortSignal,
   events: ReaderWatchEvents,
@@ -59,22 +60,21 @@ export function watchReaders(
     looked()
   }
 
-  const matches = ({ name }: PcscReader) =>
-    wanted === undefined || name.toLowerCase().includes(wanted.toLowerCase())
-
   /** Takes a reader of the wanted name, where none is in use. True where there is one. */
   function choose(): boolean {
     if (current !== undefined) return true
-    current = [...readers.keys()].filter(matches).sort((a, b) => (a.name < b.name ? -1 : 1))[0]
+    current = [...readers.keys()]
+      .filter(({ name }) => isWanted(name, wanted))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))[0]
     if (current !== undefined) tell(current)
     return current !== undefined
   }
 
   function none(): string {
     const names = [...readers.keys()].map(({ name }) => name).join(', ') || 'none'
-    return wanted === undefined
+    return wanted.reader === undefined && wanted.slot === undefined
       ? 'no PC/SC reader is attached'
-      : `no reader is called "${wanted}"; attached: ${names}`
+      : `no reader is called ${describeWanted(wanted)}; attached: ${names}`
   }
 
   async function closeAll(): Promise<void> {

@@ -42,6 +42,7 @@ function fakeDaemon() {
   let events: PcscEvents | undefined
   let running = true
   const binding: PcscBinding = {
+    library: 'scripted',
     async probe() {
       if (!running) throw new PosternError('DEVICE_LOST', 'the PC/SC daemon does not answer')
     },
