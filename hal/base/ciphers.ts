@@ -15,7 +15,7 @@ import { PosternError } from './errors.js'
 /** Block cipher, named by family; the key's length picks AES-128/192/256, or TDES with 1, 2 or 3 keys (8, 16, 24 bytes). */
 export type BlockCipher = 'aes' | 'tdes'
 
-const BLOCK_BYTES: Readonly<Record<BlockCipher, number>> = { aes: 16, tdes: 8 }
+export const BLOCK_BYTES: Readonly<Record<BlockCipher, number>> = { aes: 16, tdes: 8 }
 
 const AES_NAMES: Readonly<Record<number, string>> = { 16: 'aes-128', 24: 'aes-192', 32: 'aes-256' }
 

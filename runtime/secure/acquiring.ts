@@ -21,6 +21,12 @@ import type { Acquirers, RouteQuestion } from './payments/acquirer-port.js'
 import { routedAcquirers } from './payments/acquirers.js'
 import type { Journal } from './payments/journal.js'
 import { recordStray } from './payments/late-answers.js'
+import {
+  createNetworkManagement,
+  managedAcquirer,
+  type NetworkManagement,
+  type NetworkNotice,
+} from './payments/network-management.js'
 import type { BridgePipes } from './payments/roads/bridge-pipe.js'
 import { defaultRouting } from './payments/routing.js'
 import { RoutingDocument, readRoutingDocument } from './payments/routing-document.js'
@@ -63,6 +69,7 @@ function readRouting(documents: Documents, entries: readonly AcquirerEntry[]): R
 
 export interface Acquiring {
   readonly acquirers: Acquirers
+  readonly management: NetworkManagement
   /** Card keys of whoever will take what `paying` says is being paid with this card. */
   cardKeys(paying: () => Pick<RouteQuestion, 'kind' | 'amount'>): CardKeys
   close(): void
@@ -80,9 +87,10 @@ export function connectAcquirers(
     readonly random: Random
     readonly clock: Clock
     readonly log: Log
+    readonly onNotice: (notice: NetworkNotice, acquirer: string) => void
   },
 ): Acquiring {
-  const { documents, dataDir, pipes, gateway, journal, random, clock, log } = options
+  const { documents, dataDir, pipes, gateway, journal, random, clock, log, onNotice } = options
   const { entries } = keys
   const clients = entries.map((entry) =>
     createAcquirerClient({
@@ -99,11 +107,24 @@ export function connectAcquirers(
       clock,
       log,
       onStray: (stray) => recordStray(journal, log, stray),
+      onAnswered: (responseCode) => management.heard(entry.id, responseCode),
     }),
   )
-  const acquirers = routedAcquirers(clients, entries, readRouting(documents, entries), clock)
+  const { keySets } = keys
+  const management = createNetworkManagement({
+    entries,
+    acquirers: clients,
+    keySets,
+    journal,
+    clock,
+    log,
+    onNotice,
+  })
+  const managed = clients.map((client) => managedAcquirer(client, management))
+  const acquirers = routedAcquirers(managed, entries, readRouting(documents, entries), clock)
   return {
     acquirers,
+    management,
     cardKeys: (paying) =>
       routedCardKeys(keys.own, (card) => keys.of(acquirers.keySetFor({ ...paying(), ...card }))),
     close() {

@@ -96,6 +96,11 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     operator: session.operator,
   })
 
+  const notice = (text: string) =>
+    void screens
+      .notify({ kind: 'message', title: merchant.name, text, tone: 'warning' })
+      .catch(() => undefined)
+
   const pipes = createBridgePipes(connected)
   const gateway = createBridgeGateway(connected)
   const acquiring = connectAcquirers(keys, {
@@ -107,6 +112,8 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     random,
     clock,
     log,
+    onNotice: (what, acquirer) =>
+      notice(paymentTexts.text(screens.language(), `network.${what}`, { acquirer })),
   })
   /** What is being paid: the card's data go under the keys of whoever will take it. */
   let paying: Pick<RouteQuestion, 'kind' | 'amount'> = {
@@ -198,10 +205,8 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
       lent > 0 ? { type: 'closed' } : screens.ask(screen, screens.language(), signal),
     isOnline: () => connected() !== undefined && status.network === 'online',
     onChanged: () => tell(connected()?.['payments.changed'](null)),
-    onNotice: (text) =>
-      void screens
-        .notify({ kind: 'message', title: merchant.name, text, tone: 'warning' })
-        .catch(() => undefined),
+    management: acquiring.management,
+    onNotice: notice,
     onFatal: options.onFatal,
   })
   payments.recover()

@@ -41,3 +41,31 @@ export const DUKPT_SCHEMES: Readonly<Record<DukptSchemeName, DukptScheme>> = {
     ksn: tdes.makeTdesKsn,
   },
 }
+
+/** Bits of a counter, and the most ones that a used one has (X9.24-3, 6.3.3; X9.24-1, A.3). */
+const COUNTER_SHAPE: Readonly<Record<DukptSchemeName, readonly [bits: number, ones: number]>> = {
+  aes: [32, 16],
+  tdes: [21, 10],
+}
+
+/** How many numbers of `bits` bits have at most `ones` ones. */
+function numbersWithin(bits: number, ones: number): number {
+  let count = 0
+  for (let k = 0, choose = 1; k <= Math.min(bits, ones); choose = (choose * (bits - k)) / (k + 1), k++)
+    count += choose
+  return count
+}
+
+/** How many counters a device uses before it comes to `counter`; all that there are for 0, which is behind the last. */
+export function usableCounters(name: DukptSchemeName, counter: number): number {
+  const [bits, most] = COUNTER_SHAPE[name]
+  if (counter === 0) return numbersWithin(bits, most) - 1
+  let count = 0
+  let ones = 0
+  for (let bit = bits - 1; bit >= 0 && ones <= most; bit--) {
+    if (Math.floor(counter / 2 ** bit) % 2 === 0) continue
+    count += numbersWithin(bit, most - ones)
+    ones++
+  }
+  return count - 1 // zero is no counter
+}

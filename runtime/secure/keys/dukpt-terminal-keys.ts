@@ -4,7 +4,7 @@ import { hmacSha256 } from '../../../hal/base/ciphers.js'
 import type { Random } from '../../../hal/base/clock.js'
 import { PosternError } from '../../../hal/base/errors.js'
 import { loadRegisters } from './dukpt-registers.js'
-import type { DukptSchemeName } from './dukpt-scheme.js'
+import { type DukptSchemeName, usableCounters } from './dukpt-scheme.js'
 import { encodeRecord, eraseRecord, type KeySetRecord } from './key-set-record.js'
 import type { KeyStore } from './key-store.js'
 import { createKsnDispenser, recordOf } from './ksn-dispenser.js'
@@ -36,7 +36,23 @@ export interface TerminalKeys extends CardKeys, MacKeys {
   readonly ikid: string
   readonly scheme: DukptSchemeName
   /** Erases every key in memory. */
+  /** What of its serial numbers is used, and whether a host has answered under it. */
+  standing(): KeyStanding
+  /** Makes it durable that a host shares this key: the one before it is erased. Repeatable. @throws what the store throws */
+  prove(): Promise<void>
   close(): void
+}
+
+/** How far a key set has been used; nothing of it is secret. */
+export interface KeyStanding {
+  readonly scheme: DukptSchemeName
+  /** Initial key id, hex. */
+  readonly ikid: string
+  /** Key serial numbers that are behind the terminal, and that are left. */
+  readonly used: number
+  readonly left: number
+  /** False from an injection over a former key until a host has answered under the new one. */
+  readonly proven: boolean
 }
 
 const unavailable = (message: string, cause?: unknown) =>
@@ -56,9 +72,14 @@ function refuseReload(old: KeySetRecord | undefined, initial: InitialKey, set: s
     throw new PosternError('KEY_ALREADY_LOADED', 'this initial key was loaded before', { set })
 }
 
+/** What a later write may go back to: the key before the first that no host has answered under yet. */
+const provenOf = ({ proven, registers }: KeySetRecord) =>
+  proven ?? (registers.counter === 0 ? undefined : registers)
+
 /**
  * Fills a key set from an initial key and erases that key. A token key that is there already is kept, so that sums per
- * card survive a change of keys. One write: after a power cut the set is the old one or the new one.
+ * card survive a change of keys; so is the key before it, until a host has answered under the new one. One write: after
+ * a power cut the set is the old one or the new one.
  * @throws PosternError `KEY_ALREADY_LOADED` when this very id was loaded before: its counter would start again;
  * `KEY_PACKAGE_REPLAYED` when its package is not newer than the last; `DUKPT_INVALID`; what the store throws
  */
@@ -80,6 +101,7 @@ export async function loadInitialKey(
       registers: loadRegisters(initial.key, initial.ikid, initial.scheme),
       former: old === undefined ? [] : [...old.former, old.registers.ikid],
       sequence: initial.sequence ?? old?.sequence ?? 0,
+      ...(old === undefined ? {} : { proven: provenOf(old) }),
       others: old?.others ?? [],
     }
     bytes = encodeRecord(next)
@@ -88,6 +110,28 @@ export async function loadInitialKey(
     erase(initial.key, bytes)
     if (next) eraseRecord(next)
     if (old) eraseRecord(old)
+  }
+}
+
+/**
+ * Goes back to the key before one that no host has answered under; the id of that one is never taken again. One write.
+ * False where there is none to go back to. @throws what the store throws
+ */
+export async function revertInitialKey(store: KeyStore, set: string): Promise<boolean> {
+  const stored = await store.read(set)
+  const old = stored && recordOf(stored)
+  if (old?.proven === undefined) {
+    if (old) eraseRecord(old)
+    return false
+  }
+  const { proven, ...rest } = old
+  const bytes = encodeRecord({ ...rest, registers: proven, former: [...old.former, old.registers.ikid] })
+  try {
+    await store.write(set, bytes)
+    return true
+  } finally {
+    erase(bytes)
+    eraseRecord(old)
   }
 }
 
@@ -166,6 +210,14 @@ export async function openTerminalKeys(
     async verifyResponse(ksn, message, mac) {
       return equalBytes(work.mac(openMac(ksn).response, message).slice(0, MAC_BYTES), mac)
     },
+
+    standing() {
+      const { counter, proven } = dispenser.standing()
+      const total = usableCounters(scheme, 0)
+      const used = usableCounters(scheme, counter)
+      return { scheme, ikid, used, left: total - used, proven }
+    },
+    prove: () => dispenser.prove(),
 
     close() {
       dispenser.close()

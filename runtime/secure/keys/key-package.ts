@@ -1,11 +1,12 @@
 // A key package: what the key room sends a terminal over any road. Signed as a document; the key inside is a TR-31 block.
 import { type Static, Type } from 'typebox'
 import { equalBytes, erase, fromHex, toHex } from '../../../hal/base/bytes.js'
-import { keyCheckValue } from '../../../hal/base/ciphers.js'
+import { BLOCK_BYTES, cmac, encryptEcb, keyCheckValue } from '../../../hal/base/ciphers.js'
 import { PosternError } from '../../../hal/base/errors.js'
+import type { DukptSchemeName } from './dukpt-scheme.js'
 import type { InitialKey } from './dukpt-terminal-keys.js'
 import type { ProtectionKey } from './protection-key.js'
-import { checkKeyBlock, type KeyBlockDemand, optionalData, unwrapTr31 } from './tr31.js'
+import { checkKeyBlock, type KeyBlockDemand, optionalData, type UnwrappedKey, unwrapTr31 } from './tr31.js'
 import { MAX_TR31_CHARACTERS, parseTr31Header } from './tr31-header.js'
 
 /** The body of a document of type `keys`. */
@@ -47,42 +48,81 @@ function idOf(header: Parameters<typeof optionalData>[0], scheme: 'aes' | 'tdes'
   return fromHex(data)
 }
 
-/**
- * Opens a package: the initial key in it, ready for `loadInitialKey`, and its check value.
- * @throws PosternError `KEY_PACKAGE_REFUSED`, `TR31_INVALID`, `TR31_REFUSED`, `TR31_ATTRIBUTE`
- */
-export function openKeyPackage(
+/** An initial key out of its block, ready for `loadInitialKey`, and its check value, hex. */
+export interface OpenedKeyBlock {
+  readonly initial: InitialKey
+  readonly checkValue: string
+}
+
+/** Unwraps an initial key and checks that it is one, for this place; `check` gets it before anybody else. */
+function open(
   kbpk: ProtectionKey,
-  terminalId: string,
-  offer: KeyPackage,
-): { readonly initial: Required<InitialKey>; readonly checkValue: string } {
-  if (offer.terminalId !== terminalId)
-    throw refused('it is for another terminal', { terminalId: offer.terminalId })
+  keyBlock: string,
+  check: (key: UnwrappedKey, scheme: DukptSchemeName) => Uint8Array,
+): OpenedKeyBlock {
   const demand = DEMANDS[kbpk.cipher]
   // Before anything else: no key is ever used under another cipher than its own.
-  const { version } = parseTr31Header(offer.keyBlock)
+  const { version } = parseTr31Header(keyBlock)
   if (!demand.versions.includes(version))
     throw new PosternError(
       'TR31_ATTRIBUTE',
       `key block: its version is ${version}, this terminal's protection key takes ${demand.versions.join(', ')}`,
       { attribute: 'version', said: version },
     )
-  const unwrapped = unwrapTr31(kbpk.key, offer.keyBlock)
+  const unwrapped = unwrapTr31(kbpk.key, keyBlock)
   try {
     checkKeyBlock(unwrapped, demand)
     const { header, key } = unwrapped
     const scheme = header.algorithm === 'A' ? 'aes' : 'tdes'
     if (scheme === 'tdes' && key.length !== 16)
       throw refused('a TDES initial key has 16 bytes', { length: key.length })
-    const said = fromHex(offer.checkValue)
-    if (!equalBytes(keyCheckValue(scheme, key, said.length), said))
-      throw refused('its check value is of another key')
-    const ikid = idOf(header, scheme)
-    return {
-      initial: { scheme, ikid, key: key.slice(), sequence: offer.sequence },
-      checkValue: toHex(said),
-    }
+    const checkValue = toHex(check(unwrapped, scheme))
+    return { initial: { scheme, ikid: idOf(header, scheme), key: key.slice() }, checkValue }
   } finally {
     erase(unwrapped.key, unwrapped.padding)
   }
+}
+
+/**
+ * Opens a package: the initial key in it with the package's sequence, and its check value.
+ * @throws PosternError `KEY_PACKAGE_REFUSED`, `TR31_INVALID`, `TR31_REFUSED`, `TR31_ATTRIBUTE`
+ */
+export function openKeyPackage(kbpk: ProtectionKey, terminalId: string, offer: KeyPackage): OpenedKeyBlock {
+  if (offer.terminalId !== terminalId)
+    throw refused('it is for another terminal', { terminalId: offer.terminalId })
+  const { initial, checkValue } = open(kbpk, offer.keyBlock, ({ key }, scheme) => {
+    const said = fromHex(offer.checkValue)
+    if (!equalBytes(keyCheckValue(scheme, key, said.length), said))
+      throw refused('its check value is of another key')
+    return said
+  })
+  return { initial: { ...initial, sequence: offer.sequence }, checkValue }
+}
+
+/** Methods of optional block KC, by its first two digits: a block of zeros enciphered, or its CMAC (X9.143, KC). */
+const CHECK_METHODS: Readonly<Record<string, (scheme: DukptSchemeName, key: Uint8Array) => Uint8Array>> = {
+  '00': (scheme, key) => encryptEcb(scheme, key, new Uint8Array(BLOCK_BYTES[scheme])),
+  '01': (scheme, key) => cmac(scheme, key, new Uint8Array(BLOCK_BYTES[scheme])),
+}
+
+/**
+ * Opens a block that a host answered a key exchange with. Its check value stands in optional block KC, which it must
+ * have. @throws PosternError as `openKeyPackage`
+ */
+export function openKeyBlock(kbpk: ProtectionKey, keyBlock: string): OpenedKeyBlock {
+  return open(kbpk, keyBlock, ({ header, key }, scheme) => {
+    const data = optionalData(header, 'KC') ?? ''
+    const method = CHECK_METHODS[data.slice(0, 2)]
+    // NOTE: three to eight bytes; X9.143 leaves the length to the method.
+    if (method === undefined || !/^([0-9A-Fa-f]{2}){3,8}$/.test(data.slice(2)))
+      throw refused("its block must say the key's check value in an optional block KC")
+    const said = fromHex(data.slice(2))
+    const own = method(scheme, key)
+    try {
+      if (!equalBytes(own.subarray(0, said.length), said)) throw refused('its check value is of another key')
+    } finally {
+      erase(own)
+    }
+    return said
+  })
 }

@@ -11,7 +11,7 @@ const TOKEN_KEY_BYTES = 32
 const MAX_FORMER = 64
 
 /** Fields: tag (1), length (2), value. A tag that is unknown here is kept and written back. */
-const FIELD = { tokenKey: 1, registers: 2, former: 3, sequence: 4 } as const
+const FIELD = { tokenKey: 1, registers: 2, former: 3, sequence: 4, proven: 5 } as const
 
 /** Owned by whoever decoded or made it; `eraseRecord` when done. */
 export interface KeySetRecord {
@@ -21,6 +21,11 @@ export interface KeySetRecord {
   readonly former: readonly Uint8Array[]
   /** Of the last key package that was imported; 0 before the first. */
   readonly sequence: number
+  /**
+   * Registers of the last initial key that a host is known to share, while it has not yet answered under the newer one
+   * in `registers`; absent once it has, and where there was none before.
+   */
+  readonly proven?: DukptRegisters | undefined
   /** Fields of a later release, as they came. */
   readonly others: readonly { readonly tag: number; readonly value: Uint8Array }[]
 }
@@ -28,7 +33,12 @@ export interface KeySetRecord {
 const bad = (why: string) => new PosternError('KEY_STORE_DAMAGED', `key set: ${why}`)
 
 export function eraseRecord(record: KeySetRecord): void {
-  erase(record.tokenKey, ...record.registers.keys, ...record.others.map(({ value }) => value))
+  erase(
+    record.tokenKey,
+    ...record.registers.keys,
+    ...(record.proven?.keys ?? []),
+    ...record.others.map(({ value }) => value),
+  )
 }
 
 function field(tag: number, value: Uint8Array): Uint8Array {
@@ -41,15 +51,17 @@ export function encodeRecord(record: KeySetRecord): Uint8Array {
   const former = record.former.slice(-MAX_FORMER).map((id) => concat(Uint8Array.of(id.length), id))
   const sequence = new Uint8Array(4)
   new DataView(sequence.buffer).setUint32(0, record.sequence)
+  const proven = record.proven && encodeRegisters(record.proven)
   const fields = [
     field(FIELD.tokenKey, record.tokenKey),
     field(FIELD.registers, registers),
     field(FIELD.former, concat(...former)),
     field(FIELD.sequence, sequence),
+    ...(proven === undefined ? [] : [field(FIELD.proven, proven)]),
     ...record.others.map(({ tag, value }) => field(tag, value)),
   ]
   const whole = concat(MAGIC, Uint8Array.of(FORMAT), ...fields)
-  erase(registers, ...fields)
+  erase(registers, proven, ...fields)
   return whole
 }
 
@@ -105,11 +117,13 @@ export function decodeRecord(bytes: Uint8Array): KeySetRecord {
   if (tokenKey?.length !== TOKEN_KEY_BYTES || registers === undefined || sequence?.length !== 4)
     throw bad('a field is missing')
   const known: readonly number[] = Object.values(FIELD)
+  const proven = fields.get(FIELD.proven)
   return {
     tokenKey: tokenKey.slice(),
     registers: decodeRegisters(registers),
     former: readFormer(fields.get(FIELD.former) ?? new Uint8Array(0)),
     sequence: new DataView(sequence.buffer, sequence.byteOffset).getUint32(0),
+    ...(proven === undefined ? {} : { proven: decodeRegisters(proven) }),
     others: [...fields]
       .filter(([tag]) => !known.includes(tag))
       .map(([tag, value]) => ({ tag, value: value.slice() })),

@@ -2,10 +2,16 @@
 import { erase } from '../../../hal/base/bytes.js'
 import type { Random } from '../../../hal/base/clock.js'
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
-import { loadInitialKey, openTerminalKeys, type TerminalKeys } from './dukpt-terminal-keys.js'
-import { type KeyPackage, openKeyPackage } from './key-package.js'
+import {
+  type KeyStanding,
+  loadInitialKey,
+  openTerminalKeys,
+  revertInitialKey,
+  type TerminalKeys,
+} from './dukpt-terminal-keys.js'
+import { type KeyPackage, type OpenedKeyBlock, openKeyBlock, openKeyPackage } from './key-package.js'
 import type { KeyStore } from './key-store.js'
-import { readProtectionKey } from './protection-key.js'
+import { type ProtectionKey, readProtectionKey } from './protection-key.js'
 import type { CardKeys, MacKeys } from './terminal-keys.js'
 import type { KeyProfile } from './working-keys.js'
 
@@ -29,6 +35,16 @@ export interface KeySets {
    * `TR31_REFUSED`, `TR31_ATTRIBUTE`, `KEY_UNAVAILABLE` without a protection key, and what the store throws
    */
   inject(terminalId: string, offer: KeyPackage): Promise<KeyReceipt>
+  /**
+   * Imports a key block that a host answered with, under the MAC of this set's own keys; else as `inject`. The key
+   * before it is kept until a host has answered under the new one.
+   * @throws PosternError as `inject`
+   */
+  exchange(set: string, keyBlock: string): Promise<{ readonly checkValue: string }>
+  /** How far a set has been used; undefined where it cannot be opened. */
+  standing(set: string): Promise<KeyStanding | undefined>
+  /** Goes back to the key before one that no host has answered under. False where there is none. @throws what the store throws */
+  revert(set: string): Promise<boolean>
   close(): void
 }
 
@@ -91,20 +107,41 @@ export function createKeySets(store: KeyStore, random: Random): KeySets {
       cardToken: (pan) => take((keys) => keys.cardToken(pan)),
       nextRequestKsn: () => take((keys) => keys.nextRequestKsn()),
       macRequest: (ksn, message) => either((keys) => keys.macRequest(ksn, message)),
-      verifyResponse: (ksn, message, mac) => either((keys) => keys.verifyResponse(ksn, message, mac)),
+      async verifyResponse(ksn, message, mac) {
+        let by: TerminalKeys | undefined
+        const right = await either((keys) => {
+          by = keys
+          return keys.verifyResponse(ksn, message, mac)
+        })
+        // The first good answer under a new key: the one before it goes. If that cannot be written, the next answer does.
+        if (right && by?.standing().proven === false)
+          await inTurn(at, async () => {
+            if (by !== undefined && by === at.current) await by.prove()
+          }).catch(() => undefined)
+        return right
+      },
     }
   }
 
-  async function exchange(
+  /** What asks from now on gets the new keys; open MACs of the old ones serve their answers. */
+  async function change(name: string, at: OpenSet, write: () => Promise<void>): Promise<void> {
+    const { current, former } = at
+    await write()
+    former?.close()
+    at.former = current
+    at.current = undefined
+    await fill(name, at)
+  }
+
+  async function load(
     set: string,
     at: OpenSet,
-    terminalId: string,
-    offer: KeyPackage,
-  ): Promise<KeyReceipt> {
+    open: (kbpk: ProtectionKey) => OpenedKeyBlock,
+  ): Promise<{ readonly checkValue: string }> {
     const kbpk = await readProtectionKey(store)
     const opened = (() => {
       try {
-        return openKeyPackage(kbpk, terminalId, offer)
+        return open(kbpk)
       } finally {
         erase(kbpk.key)
       }
@@ -117,14 +154,16 @@ export function createKeySets(store: KeyStore, random: Random): KeySets {
         { set },
       )
     }
-    const { current, former } = at
-    await loadInitialKey(store, set, opened.initial, random)
-    former?.close()
-    // Its serial numbers end here: whoever asks from now on gets the new key's. Its open MACs serve their answers.
-    at.former = current
-    at.current = undefined
-    await fill(set, at)
-    return { set, sequence: offer.sequence, checkValue: opened.checkValue }
+    await change(set, at, () => loadInitialKey(store, set, opened.initial, random))
+    return { checkValue: opened.checkValue }
+  }
+
+  function known(set: string): OpenSet {
+    const found = sets.get(set)
+    if (found !== undefined) return found
+    throw new PosternError('KEY_PACKAGE_REFUSED', 'the key package is refused: no acquirer uses its set', {
+      set,
+    })
   }
 
   const at = (set: string, profile: KeyProfile): OpenSet => {
@@ -150,16 +189,32 @@ export function createKeySets(store: KeyStore, random: Random): KeySets {
       return facade(set, found)
     },
     async inject(terminalId, offer) {
-      const found = sets.get(offer.set)
-      if (found === undefined)
-        throw new PosternError(
-          'KEY_PACKAGE_REFUSED',
-          'the key package is refused: no acquirer uses its set',
-          {
-            set: offer.set,
-          },
-        )
-      return inTurn(found, () => exchange(offer.set, found, terminalId, offer))
+      const { set, sequence } = offer
+      const found = known(set)
+      const open = (kbpk: ProtectionKey) => openKeyPackage(kbpk, terminalId, offer)
+      const { checkValue } = await inTurn(found, () => load(set, found, open))
+      return { set, sequence, checkValue }
+    },
+    async exchange(set, keyBlock) {
+      const found = known(set)
+      return inTurn(found, () => load(set, found, (kbpk) => openKeyBlock(kbpk, keyBlock)))
+    },
+    async standing(set) {
+      const found = known(set)
+      return inTurn(found, async () => {
+        if (found.current === undefined) await fill(set, found)
+        return found.current?.standing()
+      })
+    },
+    async revert(set) {
+      const found = known(set)
+      return inTurn(found, async () => {
+        let done = false
+        await change(set, found, async () => {
+          done = await revertInitialKey(store, set)
+        })
+        return done
+      })
     },
     close() {
       for (const { current, former } of sets.values()) {

@@ -24,6 +24,10 @@ export interface TransactionKey {
 export interface KsnDispenser {
   /** @throws PosternError `KEY_UNAVAILABLE` with the store's error as its cause; the next call tries anew */
   take(): Promise<TransactionKey>
+  /** The next counter that is not behind us (0: none), and whether a host is known to share the key. */
+  standing(): { readonly counter: number; readonly proven: boolean }
+  /** Durably forgets the key before this one. Repeatable. @throws what the store throws; the next call tries anew */
+  prove(): Promise<void>
   close(): void
 }
 
@@ -104,15 +108,38 @@ export function createKsnDispenser(store: KeyStore, set: string, first: KeySetRe
     }
   }
 
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(work)
+    turn = mine.catch(() => undefined)
+    return mine
+  }
+
   return {
+    standing: () => ({ counter: record.registers.counter, proven: record.proven === undefined }),
+    prove: () =>
+      inTurn(async () => {
+        if (closed) throw unavailable('the keys are closed')
+        if (stale) await reload()
+        const { proven, ...rest } = record
+        if (proven === undefined) return
+        const bytes = encodeRecord(rest)
+        try {
+          await store.write(set, bytes)
+        } catch (error) {
+          stale = true
+          throw error
+        } finally {
+          erase(bytes)
+        }
+        record = rest
+        erase(...proven.keys)
+      }),
     take() {
-      const mine = turn.then(async () => {
+      return inTurn(async () => {
         if (reserve.length === 0) await refill()
         if (closed) throw unavailable('the keys are closed')
         return reserve.shift()!
       })
-      turn = mine.catch(() => undefined)
-      return mine
     },
     close() {
       closed = true

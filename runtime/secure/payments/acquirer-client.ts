@@ -74,6 +74,8 @@ export interface AcquirerClientDependencies {
   readonly clock: Clock
   readonly log: Log
   readonly onStray: (stray: Stray) => void
+  /** DE39 of every answer that was believed, before it is acted on. */
+  readonly onAnswered?: (responseCode: string) => void
 }
 
 /** An acquirer whose messages do not overlap: the service gives it one at a time. */
@@ -140,9 +142,10 @@ export function createAcquirerClient(deps: AcquirerClientDependencies): Acquirer
           if (request === undefined || ksn === undefined || !answers(request, answer))
             return { kind: 'stray' }
           const { covered, mac } = splitMac(dialect.wire, bytes)
-          return namesKsn(answer, ksn) && (await keys.verifyResponse(ksn, covered, mac))
-            ? { kind: 'answer', value: answer }
-            : { kind: 'unusable', cause: 'badMac' }
+          if (!namesKsn(answer, ksn) || !(await keys.verifyResponse(ksn, covered, mac)))
+            return { kind: 'unusable', cause: 'badMac' }
+          deps.onAnswered?.(codeOf(answer))
+          return { kind: 'answer', value: answer }
         },
       },
       signal,

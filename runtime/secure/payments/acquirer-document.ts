@@ -55,6 +55,42 @@ const Capabilities = Type.Object(
   closed,
 )
 
+const ResponseCodes = Type.Optional(
+  Type.Array(Type.String({ pattern: '^[0-9A-Z]{2}$' }), { minItems: 1, maxItems: 16 }),
+)
+
+/** Network management that the terminal does by itself; what is left out, it does not. */
+export const ManagementEntry = Type.Object(
+  {
+    /** Signs on before the first message after a start. */
+    signOn: Type.Optional(
+      Type.Object(
+        {
+          everyHours: Type.Optional(Type.Integer({ minimum: 1, maximum: 8760 })),
+          /** Answers that mean "sign on first". */
+          codes: ResponseCodes,
+        },
+        closed,
+      ),
+    ),
+    /** Asks for a new initial key, whatever else is said once few key serial numbers are left, or a supervisor wants one. */
+    keyExchange: Type.Optional(
+      Type.Object(
+        {
+          everyDays: Type.Optional(Type.Integer({ minimum: 1, maximum: 3650 })),
+          /** Key serial numbers; a payment uses two or three. */
+          afterUses: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000_000 })),
+          /** Answers that mean "change the key". */
+          codes: ResponseCodes,
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+)
+export type ManagementEntry = Static<typeof ManagementEntry>
+
 /** A patch over the dialect's table: fields by number, in the standard's notation, and what messages carry. */
 const DialectPatch = Type.Object(
   {
@@ -123,6 +159,7 @@ export const AcquirerEntry = Type.Object(
     dialectPatch: Type.Optional(DialectPatch),
     /** Which DUKPT its keys run and how it wants PIN and messages protected; AES, format 4 and CMAC unless told. */
     keys: Type.Optional(KeysEntry),
+    management: Type.Optional(ManagementEntry),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
     capabilities: Type.Optional(Capabilities),
     /** Approvals without the bank: a payment up to this, in minor units. Absent: none at all. */
@@ -240,6 +277,14 @@ export function readAcquirersDocument(value: unknown): AcquirersDocument {
       const path = `/acquirers/${i}`
       const twin = acquirers.findIndex(({ id }) => id === entry.id)
       if (twin !== i) return { path: `${path}/id`, problem: `is the id of /acquirers/${twin} too` }
+      const exchanger = acquirers.findIndex(
+        (other) => other.management?.keyExchange !== undefined && keySetOf(other) === keySetOf(entry),
+      )
+      if (entry.management?.keyExchange !== undefined && exchanger !== i)
+        return {
+          path: `${path}/management/keyExchange`,
+          problem: `is said by /acquirers/${exchanger} too: one acquirer changes the keys of a set`,
+        }
       const fault = faultOf(entry, path)
       if (fault !== undefined) return fault
     }

@@ -1,6 +1,6 @@
 // The worker beside the payments: reversals first, then advices, then whatever else the acquirers are owed.
+import type { Clock } from '../../../hal/base/clock.js'
 import type { Lane } from './lane.js'
-import type { PaymentDependencies } from './payment-port.js'
 
 const FIRST_WAIT_MS = 5_000
 const LONGEST_WAIT_MS = 5 * 60_000
@@ -23,7 +23,7 @@ export interface Background {
  * `further` runs after it and answers whether it is done; a fault of the journal ends the worker.
  */
 export function startBackground(
-  deps: Pick<PaymentDependencies, 'clock' | 'onFatal'>,
+  deps: { readonly clock: Clock; readonly onFatal: (error: unknown) => void },
   lane: Lane,
   owing: readonly Owing[],
   mayWork: () => boolean,

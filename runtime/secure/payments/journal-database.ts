@@ -67,6 +67,8 @@ export function prepareStatements(db: Sqlite) {
     changes: db.prepare('SELECT sequence, key, app FROM changes ORDER BY sequence LIMIT ?'),
     attempts: db.prepare('SELECT record FROM attempts WHERE operator = ?'),
     setAttempts: db.prepare('INSERT OR REPLACE INTO attempts (operator, record) VALUES (?, ?)'),
+    host: db.prepare('SELECT record FROM hosts WHERE acquirer = ?'),
+    setHost: db.prepare('INSERT OR REPLACE INTO hosts (acquirer, record) VALUES (?, ?)'),
     ofOriginal: db.prepare(
       "SELECT record FROM payments WHERE json_extract(record, '$.original') = ? ORDER BY rowid",
     ),

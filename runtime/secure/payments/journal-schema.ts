@@ -47,6 +47,12 @@ const MIGRATIONS: readonly Migration[] = [
         WHERE json_extract(record, '$.original') IS NOT NULL;
     `,
   },
+  {
+    // Of acquirers, not of money: a release of version 1 or 2 leaves it alone, and what it missed is asked for again.
+    version: 3,
+    writableFrom: 1,
+    sql: 'CREATE TABLE hosts (acquirer TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;',
+  },
 ]
 const NEWEST = MIGRATIONS[MIGRATIONS.length - 1]!.version
 

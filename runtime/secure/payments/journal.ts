@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3'
 import type { Clock } from '../../../hal/base/clock.js'
 import { isPosternError, PosternError } from '../../../hal/base/errors.js'
+import type { HostRecord } from './host-record.js'
 import {
   entryHash,
   GENESIS,
@@ -53,6 +54,8 @@ export interface JournalStep {
   queueChange(key: string, app: string): void
   dropChange(sequence: number): void
   putAttempts(operator: string, attempts: OperatorAttempts): void
+  /** What is known of an acquirer; no money, and outside of the hash chain (README, "Releases side by side"). */
+  putHost(record: HostRecord): void
 }
 
 export interface Journal {
@@ -79,6 +82,7 @@ export interface Journal {
   /** Oldest first. */
   changes(limit: number): Change[]
   attempts(operator: string): OperatorAttempts
+  host(acquirer: string): HostRecord | undefined
   /** The newest payments first. */
   list(limit: number): PaymentRecord[]
   /** Every entry that touched a payment or round. */
@@ -194,6 +198,10 @@ export function openJournal(
         log('attempts', operator, find<OperatorAttempts>(sql.attempts, operator), attempts)
         sql.setAttempts.run(operator, JSON.stringify(attempts))
       },
+      putHost(record) {
+        const before = find<HostRecord>(sql.host, record.acquirer)
+        sql.setHost.run(record.acquirer, JSON.stringify({ ...before, ...record }))
+      },
     }
   }
 
@@ -255,6 +263,7 @@ export function openJournal(
     lastRound: () => find(sql.lastRound),
     changes: (limit) => sql.changes.all(limit) as Change[],
     attempts: (operator) => find(sql.attempts, operator) ?? { failures: 0, lockedUntilMs: 0 },
+    host: (acquirer) => find(sql.host, acquirer),
     list: (limit) => all(sql.list, limit),
     show: (id) => sql.touching.all(id).map(entryOf),
     verify: () => verifyChain(entries(), rows(), readCheckpoint(db)),

@@ -18,8 +18,10 @@ import type { Screen, ScreenResult } from '../../api/screens.js'
 import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
 import type { Texts } from '../texts.js'
 import type { Acquirers, AuthorisedKind } from './acquirer-port.js'
+import type { Owing } from './background.js'
 import type { Journal } from './journal.js'
 import type { MerchantDocument } from './merchant-document.js'
+import type { KeyChange, NetworkManagement } from './network-management.js'
 import type { CardVault } from './sealed-cards.js'
 
 /** Who asks: set by the world that carries the request, shown in the top row. */
@@ -51,6 +53,8 @@ export interface PaymentDependencies {
   /** A question of the secure world's own to whoever holds the terminal, in the operator's language. */
   readonly ask: (screen: Screen, signal: AbortSignal) => Promise<ScreenResult>
   readonly vault: CardVault
+  /** Network management; absent: no acquirer wants any. */
+  readonly management?: Owing & Pick<NetworkManagement, 'changeKeys'>
   /** True for the token of a card that the issuer is to be asked about in any case; absent: no file. */
   readonly exceptionFile?: (cardToken: string) => boolean
   readonly texts: Texts
@@ -100,6 +104,8 @@ export interface PaymentService {
   review(signal?: AbortSignal): Promise<void>
   unacknowledged(): UnacknowledgedPayment[]
   acknowledge(sequence: number): void
+  /** Asks an acquirer for a new key and proves it. @throws PosternError `BUSY` while a payment is under way */
+  changeKeys(acquirer: string, signal?: AbortSignal): Promise<KeyChange>
   /** Opens or resumes a round for who has just signed in; why not, in words, where another's round is still open. */
   beginRound(operator: Operator): string | undefined
   totals(): RoundTotals

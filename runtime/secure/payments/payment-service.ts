@@ -250,6 +250,12 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
       journal.commit('change.acknowledged', (step) => step.dropChange(sequence))
     },
 
+    async changeKeys(acquirer, signal = new AbortController().signal) {
+      const { management } = deps
+      if (management === undefined) return { kind: 'failed', code: 'KEY_CHANGE_NOT_ALLOWED' }
+      if (busy()) throw new PosternError('BUSY', 'a payment is under way')
+      return guarded(() => occupying(() => lane.run(() => management.changeKeys(acquirer, signal))))
+    },
     beginRound: (operator) => rounds.begin(operator),
     totals: () => rounds.totals(),
     closeRound(signal = new AbortController().signal) {
@@ -268,7 +274,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
       background = startBackground(
         deps,
         lane,
-        [reversals, advices],
+        [...(deps.management ? [deps.management] : []), reversals, advices],
         () => (live === undefined || live.sale.owed) && !occupied && deps.isOnline(),
         (signal) => rounds.compareOwed(signal),
       )
