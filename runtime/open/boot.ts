@@ -5,8 +5,9 @@ import { systemClock, systemRandom } from '../../hal/base/clock.js'
 import { createLog } from '../../hal/base/pino-log.js'
 import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
 import { readBoard } from '../../hal/boards.js'
-import { escposDriver, escposSerialDriver } from '../../hal/drivers/escpos/escpos-driver.js'
+import { escposDriver } from '../../hal/drivers/escpos/escpos-driver.js'
 import { openInterfaceNetwork } from '../../hal/drivers/interface-network.js'
+import { openDrivers } from '../../hal/drivers/open-drivers.js'
 import { busPrinterPort } from '../../hal/simulated/bus-byte-port.js'
 import { busOptionFields } from '../../hal/simulated/bus-device.js'
 import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
@@ -24,7 +25,7 @@ const simulated: readonly Driver[] = [
   escposDriver('simulated', busOptionFields, busPrinterPort(), (options) => options),
 ]
 const drivers: readonly Driver[] = [
-  escposSerialDriver,
+  ...openDrivers(),
   ...(config.hardwareSocket === undefined ? [] : simulated),
 ]
 const { profile, problems } = parseBoard(readBoard(config.board), drivers, {

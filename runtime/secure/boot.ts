@@ -5,11 +5,7 @@ import { systemClock, systemRandom } from '../../hal/base/clock.js'
 import { createLog } from '../../hal/base/pino-log.js'
 import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
 import { readBoard } from '../../hal/boards.js'
-import { i2cBuses } from '../../hal/drivers/i2c/i2c-bus.js'
-import { sh1106Driver, ssd1306Driver } from '../../hal/drivers/oled/oled-driver.js'
-import { pcscContactlessDriver, pcscDriver } from '../../hal/drivers/pcsc/pcsc-driver.js'
-import { pkcs11Driver } from '../../hal/drivers/pkcs11/pkcs11-driver.js'
-import { tpm2Driver } from '../../hal/drivers/tpm2/tpm2-driver.js'
+import { secureDrivers } from '../../hal/drivers/secure-drivers.js'
 import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
 import { fileStatistics } from '../../hal/statistics-file.js'
 import { secureConfigFrom } from './secure-config.js'
@@ -19,14 +15,8 @@ const config = secureConfigFrom(JSON.parse(readFileSync(process.argv[2] ?? '', '
 const log = createLog('secure', config.logLevel)
 process.umask(0o077)
 
-const i2c = i2cBuses(systemClock)
 const drivers: readonly Driver[] = [
-  ssd1306Driver(i2c),
-  sh1106Driver(i2c),
-  pcscDriver,
-  pcscContactlessDriver,
-  tpm2Driver,
-  pkcs11Driver,
+  ...secureDrivers(systemClock),
   ...(config.profile === 'development' ? SIMULATED_DRIVERS : []),
 ]
 const { profile, problems } = parseBoard(readBoard(config.board), drivers, {
