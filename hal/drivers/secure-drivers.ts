@@ -1,6 +1,7 @@
 // The drivers of real hardware that the secure world can be given: one row each.
 import type { Clock } from '../base/clock.js'
 import type { Driver } from '../board.js'
+import { framebufferDriver } from './framebuffer/framebuffer-driver.js'
 import { i2cBuses } from './i2c/i2c-bus.js'
 import { sh1106Driver, ssd1306Driver } from './oled/oled-driver.js'
 import { pcscContactlessDriver, pcscDriver } from './pcsc/pcsc-driver.js'
@@ -9,5 +10,13 @@ import { tpm2Driver } from './tpm2/tpm2-driver.js'
 
 export function secureDrivers(clock: Clock): readonly Driver[] {
   const i2c = i2cBuses(clock)
-  return [ssd1306Driver(i2c), sh1106Driver(i2c), pcscDriver, pcscContactlessDriver, tpm2Driver, pkcs11Driver]
+  return [
+    ssd1306Driver(i2c),
+    sh1106Driver(i2c),
+    framebufferDriver(),
+    pcscDriver,
+    pcscContactlessDriver,
+    tpm2Driver,
+    pkcs11Driver,
+  ]
 }

@@ -67,7 +67,7 @@ function oledDriver(controller: OledController, buses: I2cBuses, usualDpi: numbe
 
       /** What the panel's memory holds; undefined where we don't know. */
       let shown: Uint8Array | undefined
-      let wanted = new Uint8Array((WIDTH * rows) / 8)
+      let wanted: Uint8Array = new Uint8Array((WIDTH * rows) / 8)
       /** Fires at the loss of the device. */
       let session: AbortSignal = base.closing
 

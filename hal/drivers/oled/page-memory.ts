@@ -12,7 +12,7 @@ export interface PageRect {
 }
 
 /** Packs a frame, turned as the panel is; `width` is the panel's, a multiple of eight rows its height. */
-export function packPages(frame: Frame, rotation: Rotation, width: number): Uint8Array<ArrayBuffer> {
+export function packPages(frame: Frame, rotation: Rotation, width: number): Uint8Array {
   const pixels = turnedPixels(frame, rotation)
   const pages = new Uint8Array(pixels.length / 8)
   for (let at = 0; at < pixels.length; at++) {
