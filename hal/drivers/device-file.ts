@@ -1,13 +1,11 @@
 // A character device as a file that never blocks: non-blocking reads when epoll(7) says so, ioctl(2) on the same
 // descriptor. No thread of libuv's pool waits in it, so that silent devices can't starve `fs`.
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { PosternError } from '../base/errors.js'
 import { deviceError } from '../device-base.js'
 
 export interface DeviceFile {
   readonly path: string
-  /** False for what stands in for a device, such as a FIFO: it takes no ioctl. */
-  readonly isCharacterDevice: boolean
   /**
    * The bytes that are there now, at most as many as `into` holds; 0 where there are none.
    * @throws DeviceError `DEVICE_LOST` where the device went away
@@ -76,7 +74,6 @@ export function deviceFile(fd: number, path: string, calls: FileCalls): DeviceFi
 
   return {
     path,
-    isCharacterDevice: fstatSync(fd).isCharacterDevice(),
     read(into) {
       if (closed) throw gone()
       try {

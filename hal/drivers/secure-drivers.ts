@@ -1,7 +1,10 @@
 // The drivers of real hardware that the secure world can be given: one row each.
 import type { Clock } from '../base/clock.js'
 import type { Driver } from '../board.js'
+import { evdevKeypadDriver } from './evdev/evdev-keypad.js'
 import { framebufferDriver } from './framebuffer/framebuffer-driver.js'
+import { gpioKeysDriver } from './gpio/gpio-keys.js'
+import { gpioMatrixDriver } from './gpio/matrix-keypad.js'
 import { i2cBuses } from './i2c/i2c-bus.js'
 import { sh1106Driver, ssd1306Driver } from './oled/oled-driver.js'
 import { pcscContactlessDriver, pcscDriver } from './pcsc/pcsc-driver.js'
@@ -14,6 +17,9 @@ export function secureDrivers(clock: Clock): readonly Driver[] {
     ssd1306Driver(i2c),
     sh1106Driver(i2c),
     framebufferDriver(),
+    evdevKeypadDriver(),
+    gpioMatrixDriver(),
+    gpioKeysDriver(),
     pcscDriver,
     pcscContactlessDriver,
     tpm2Driver,

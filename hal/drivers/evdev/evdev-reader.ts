@@ -9,10 +9,12 @@ import {
   CLOCK_MONOTONIC,
   EV_SYN,
   EVENT_BYTES,
+  EVIOCGKEY,
   EVIOCGRAB,
   EVIOCSCLOCKID,
   eviocgabs,
   type InputEvent,
+  KEY_BITS_BYTES,
   readAxisInfo,
   readInputEvent,
   SYN_DROPPED,
@@ -32,6 +34,8 @@ export interface EvdevOptions {
   /** Nobody else gets its events, the console's keyboard layer included. Default true. */
   readonly grab?: boolean
   readonly roots?: EvdevRoots
+  /** The machine's calls unless a test has its own. */
+  readonly calls?: FileCalls
 }
 
 /** The device while it is there. */
@@ -39,6 +43,8 @@ export interface EvdevDevice {
   readonly info: EvdevInfo
   /** Range of an absolute axis (`ABS_X`…), undefined where it has none. */
   axis(code: number): AxisInfo | undefined
+  /** Codes of the keys that are down now; none where the device can't say. */
+  held(): readonly number[]
 }
 
 export interface EvdevListener {
@@ -70,7 +76,7 @@ export async function keepEvdevOpen(
   while (!signal.aborted) {
     let file: DeviceFile | undefined
     try {
-      const calls = await loadFileCalls()
+      const calls = options.calls ?? (await loadFileCalls())
       const info = findEvdev(options.match, options.needs, options.roots)
       if (info === undefined) {
         throw deviceError('DEVICE_LOST', `no input device with ${describeMatch(options.match)}`)
@@ -80,7 +86,7 @@ export async function keepEvdevOpen(
       pauseMs = FIRST_PAUSE_MS
       told = undefined
       const opened = file
-      listener.up({ info, axis: (code) => axisOf(opened, code) })
+      listener.up({ info, axis: (code) => axisOf(opened, code), held: () => heldOn(opened) })
       tell(await reading)
     } catch (error) {
       tell((error as Error).message)
@@ -94,12 +100,15 @@ export async function keepEvdevOpen(
 function openInput(info: EvdevInfo, { grab = true }: EvdevOptions, calls: FileCalls): DeviceFile {
   const file = openDeviceFile(info.path, calls)
   try {
-    if (file.isCharacterDevice) {
-      const clockId = Buffer.alloc(4)
-      clockId.writeInt32LE(CLOCK_MONOTONIC)
+    const clockId = Buffer.alloc(4)
+    clockId.writeInt32LE(CLOCK_MONOTONIC)
+    try {
       file.ioctl(EVIOCSCLOCKID, clockId)
       // The grab belongs to the descriptor: a process that crashes leaves none behind.
       if (grab) file.ioctl(EVIOCGRAB, 1)
+    } catch (error) {
+      // What is no input device (a FIFO with the same structs) has nobody to be kept from.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOTTY') throw error
     }
     // What came before the grab is an old story, and may be half of one.
     while (file.read(new Uint8Array(READ_EVENTS * EVENT_BYTES)) === READ_EVENTS * EVENT_BYTES);
@@ -126,6 +135,18 @@ function axisOf(file: DeviceFile, code: number): AxisInfo | undefined {
   } catch {
     return undefined
   }
+}
+
+function heldOn(file: DeviceFile): readonly number[] {
+  const bits = Buffer.alloc(KEY_BITS_BYTES)
+  try {
+    file.ioctl(EVIOCGKEY, bits)
+  } catch {
+    return []
+  }
+  return Array.from({ length: KEY_BITS_BYTES * 8 }, (_, code) => code).filter(
+    (code) => ((bits[code >> 3]! >> (code & 7)) & 1) === 1,
+  )
 }
 
 /** Resolves with why the device can't be read any more. */

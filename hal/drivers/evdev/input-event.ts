@@ -37,6 +37,9 @@ export const EVIOCSCLOCKID = 0x400445a0
 /** `EVIOCGABS(axis)`: 24 bytes of struct input_absinfo. */
 export const eviocgabs = (axis: number): number => 0x80184540 + (axis & 0x3f)
 export const CLOCK_MONOTONIC = 1
+/** `EVIOCGKEY(96)`: a bit a key code up to KEY_MAX, set while it is down. */
+export const EVIOCGKEY = 0x80604518
+export const KEY_BITS_BYTES = 96
 
 /** struct input_absinfo: the range of an axis; resolution in units a millimetre, 0 where unknown. */
 export interface AxisInfo {
