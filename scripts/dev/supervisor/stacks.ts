@@ -5,7 +5,7 @@ import { PosternError } from '../../../hal/base/errors.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 import type { RealStacks } from '../handheld/real-stacks.js'
 import { pcscStackMissing, startPcscd } from '../pcscd.js'
-import { ptyMissing } from '../pty-printer.js'
+import { ptyMissing } from '../pty.js'
 import type { Isolation } from './isolation.js'
 import type { Layout } from './layout.js'
 

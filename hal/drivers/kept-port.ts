@@ -1,7 +1,7 @@
 // A port that is kept open: opened again with a growing pause whenever it can't be opened or goes away.
-import type { Clock } from '../../base/clock.js'
-import { isPosternError } from '../../base/errors.js'
-import type { BytePort, OpenBytePort } from '../../byte-port.js'
+import type { Clock } from '../base/clock.js'
+import { isPosternError } from '../base/errors.js'
+import type { BytePort, OpenBytePort } from '../byte-port.js'
 
 const FIRST_PAUSE_MS = 200
 const LONGEST_PAUSE_MS = 5000
