@@ -48,7 +48,11 @@ export function acquirerLine(options: AcquirerLineOptions): (onStray: OnStray) =
   }
   const makers = roadsOf(entry).map((kind) => ({ kind, line: make[kind]() }))
   return (onStray) => {
-    const roads = makers.map(({ kind, line }) => ({ kind, line: line(onStray) }))
+    const roads = makers.map(({ kind, line }) => ({
+      kind,
+      line: line(onStray),
+      ...(kind === 'gateway' ? { isOpen: gateway.connected } : {}),
+    }))
     return roads.length === 1 ? roads[0]!.line : createRoadsLine(roads, clock)
   }
 }

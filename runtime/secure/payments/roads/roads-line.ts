@@ -9,6 +9,8 @@ const SHUT_MS = 60_000
 export interface KnownRoad {
   readonly kind: RoadKind
   readonly line: HostLine
+  /** Where it is known without trying. */
+  readonly isOpen?: () => boolean
 }
 
 /** Roads that may open later, before those that were found shut a moment ago; else in the order given. */
@@ -27,7 +29,8 @@ function inOrder(
  */
 export function createRoadsLine(roads: readonly KnownRoad[], clock: Clock): HostLine {
   const shutAt = new Map<RoadKind, number>()
-  const isShut = ({ kind }: KnownRoad) => {
+  const isShut = ({ kind, isOpen }: KnownRoad) => {
+    if (isOpen !== undefined) return !isOpen()
     const since = shutAt.get(kind)
     return since !== undefined && clock.monotonicMs() - since <= SHUT_MS
   }

@@ -289,6 +289,22 @@ t.test('several roads: the next only where nothing was sent, and never after bef
     { message: 'disk full' },
   )
   t.same(tried, ['tls'])
+  const known = createRoadsLine(
+    [{ ...road('gateway'), isOpen: () => does['gateway'] !== 'shut' }, road('tls')],
+    clock,
+  )
+  does['gateway'] = 'shut'
+  tried.length = 0
+  const request: ExchangeRequest<string> = {
+    fresh: true,
+    build: async () => new Uint8Array(),
+    beforeSend: () => undefined,
+    judge: async () => ({ kind: 'stray' }),
+  }
+  await known.exchange(request, SIGNAL)
+  does['gateway'] = 'answers'
+  await known.exchange(request, SIGNAL)
+  t.same(tried, ['tls', 'gateway'], 'one that says whether it is open is taken as soon as it is')
   tried.length = 0
   line.close()
   t.same(tried, ['close tls', 'close gateway'])
