@@ -102,6 +102,26 @@ export const ReceiptFacts = Type.Object(
     receiptNumber: Type.String(),
     responseCode: Type.Optional(Type.String()),
     authorisationCode: Type.Optional(Type.String()),
+    /** Where the country wants receipts signed: the signer's code, or the words that stand in its place. */
+    fiscal: Type.Optional(
+      Type.Union([
+        Type.Object(
+          {
+            kind: Type.Literal('signed'),
+            serial: Type.String({ maxLength: 80 }),
+            counter: Type.String({ maxLength: 20 }),
+            /** By the signer's clock, ISO 8601. */
+            at: Type.String({ maxLength: 40 }),
+            /** Of the QR code. */
+            code: Type.String({ minLength: 1, maxLength: 600 }),
+            /** For people. */
+            text: Type.String({ maxLength: 40 }),
+          },
+          closed,
+        ),
+        Type.Object({ kind: Type.Literal('failed'), text: Type.String({ maxLength: 400 }) }, closed),
+      ]),
+    ),
     /** Why, in the cardholder's language, where declined. */
     reason: Type.Optional(Type.String()),
     card: Type.Optional(
@@ -241,7 +261,8 @@ export const StuckPayments = Type.Object(
           reference: Type.String(),
           amount: MoneyJson,
           /** To be taken back, or approved without the bank and not reported yet. */
-          kind: Type.Union([Type.Literal('reversal'), Type.Literal('advice')]),
+          /** Or a receipt whose fiscal signature is owed. */
+          kind: Type.Enum(['reversal', 'advice', 'fiscal']),
           at: Type.String(),
           failures: Type.Integer(),
           code: Type.Optional(Type.String()),

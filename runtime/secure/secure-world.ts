@@ -189,6 +189,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
         locale: screens.language(),
       })
     },
+    fiscalSigner: board.device('fiscal-signer'),
     exceptionFile: (cardToken) => tables.onExceptionFile(cardToken),
     session: {
       get operator() {
@@ -210,6 +211,9 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     onFatal: options.onFatal,
   })
   payments.recover()
+  const stopListening = board.device('fiscal-signer')?.on((event) => {
+    if (event.type === 'status' && event.status.presence === 'ready') payments.signerReady()
+  })
   gateway.transport.onState((isConnected) => {
     if (isConnected) payments.roadChanged()
   })
@@ -264,6 +268,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
 
   return {
     async close() {
+      stopListening?.()
       await payments.stop()
       await bridge?.close()
       acquiring.close()

@@ -19,6 +19,7 @@ interface StartOptions {
   readonly hostTimeout?: number
   readonly verbose?: boolean
   readonly browser: boolean
+  readonly fiscal?: boolean
 }
 
 /** A scenario's host is silent for so long before the terminal reverses: a person's patience, not a test's. */
@@ -47,6 +48,7 @@ export function startCommand(
       "how long the terminal waits for the acquirer's answer",
       wholeNumber(500, 120_000),
     )
+    .option('--fiscal', "the merchant's country wants receipts signed: the development signer does it")
     .option('--verbose', 'write everything to the log files')
     .option('--no-browser', 'do not open the page')
     .action(async (options: StartOptions) => {
@@ -79,7 +81,15 @@ function terminalOptions(
   hostMs: number,
   tell: (line: string) => void,
 ): TerminalOptions {
-  return { dataDir, board: options.board, port, hostMs, logLevel: options.verbose ? 'debug' : 'info', tell }
+  return {
+    dataDir,
+    board: options.board,
+    port,
+    hostMs,
+    logLevel: options.verbose ? 'debug' : 'info',
+    fiscal: options.fiscal === true,
+    tell,
+  }
 }
 
 async function playOne(
@@ -98,7 +108,13 @@ async function playOne(
   let passed = false
   try {
     terminal = await startTerminal(
-      terminalOptions(options, folder, options.port ?? 0, options.hostTimeout ?? PLAY_HOST_MS, tell),
+      terminalOptions(
+        { ...options, fiscal: options.fiscal === true || scenario.fiscalSigner === true },
+        folder,
+        options.port ?? 0,
+        options.hostTimeout ?? PLAY_HOST_MS,
+        tell,
+      ),
     )
     for (const missing of terminal.isolation.missing) tell(`Missing on this machine: ${missing}.`)
     const stage = createStage(terminal)

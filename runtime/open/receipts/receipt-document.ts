@@ -79,6 +79,20 @@ function verificationBlocks(
   ]
 }
 
+/** What a country's inspector looks for: the signature in words and as a code, or that it failed. */
+function fiscalBlocks({ fiscal }: ReceiptFacts, say: (key: string) => string): PrintBlock[] {
+  if (fiscal === undefined) return []
+  if (fiscal.kind === 'failed') return [RULE, text(`*** ${fiscal.text} ***`, { ...centered, bold: true })]
+  return [
+    RULE,
+    ...row(say('fiscal.serial'), fiscal.serial),
+    ...row(say('fiscal.counter'), fiscal.counter),
+    ...row(say('fiscal.at'), fiscal.at.slice(0, 19).replace('T', ' ')),
+    ...row(say('fiscal.code'), fiscal.text),
+    { kind: 'qr', data: fiscal.code },
+  ]
+}
+
 /** The receipt of a payment, approved, declined or reversed. */
 export function receiptDocument(
   facts: ReceiptFacts,
@@ -117,6 +131,7 @@ export function receiptDocument(
       ...verificationBlocks(facts, options.copy, say),
       RULE,
       ...(facts.card === undefined ? [] : evidenceBlocks(facts.card, say)),
+      ...fiscalBlocks(facts, say),
       text(say(`note.${facts.outcome}.${facts.type}`), centered),
     ],
   }

@@ -1,6 +1,8 @@
 // Pruning the journal: settled rounds leave it, the chain goes on over a checkpoint, and no key is ever taken twice.
+
 import { createHash } from 'node:crypto'
 import type { Database } from 'better-sqlite3'
+import { unsignedParts } from './fiscal-marks.js'
 import type { ChainStart, JournalEntry, JournalWrite, Rows } from './journal-chain.js'
 import { CHECKPOINT, GENESIS, replay } from './journal-chain.js'
 import type { PaymentRecord, RoundRecord } from './payment-record.js'
@@ -34,6 +36,7 @@ function isOver(record: PaymentRecord, round: RoundRecord | undefined): boolean 
     isKnownState(record.state) &&
     !UNRESOLVED_STATES.includes(record.state) &&
     !held &&
+    unsignedParts(record).length === 0 &&
     (round === undefined || (round.state === 'CLOSED' && round.comparisonOwed !== true))
   )
 }

@@ -50,6 +50,10 @@ export function prepareStatements(db: Sqlite) {
     ),
     byVoidKey: db.prepare('SELECT record FROM payments WHERE void_key = ?'),
     open: db.prepare('SELECT record FROM payments WHERE open = 1 ORDER BY rowid'),
+    unsigned: db.prepare(
+      `SELECT record FROM payments INDEXED BY payments_unsigned
+       WHERE json_extract(record, '$.fiscal.state') = 'owed' OR json_extract(record, '$.void.fiscal.state') = 'owed' ORDER BY rowid`,
+    ),
     ofRound: db.prepare('SELECT record FROM payments WHERE round = ? ORDER BY rowid'),
     ofReference: db.prepare('SELECT record FROM payments WHERE reference = ? ORDER BY rowid'),
     ofCard: db.prepare(

@@ -53,6 +53,16 @@ const MIGRATIONS: readonly Migration[] = [
     writableFrom: 1,
     sql: 'CREATE TABLE hosts (acquirer TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;',
   },
+  {
+    // Only finds what is in the records already.
+    version: 4,
+    writableFrom: 1,
+    sql: `
+      CREATE INDEX payments_unsigned ON payments (key)
+        WHERE json_extract(record, '$.fiscal.state') = 'owed'
+          OR json_extract(record, '$.void.fiscal.state') = 'owed';
+    `,
+  },
 ]
 const NEWEST = MIGRATIONS[MIGRATIONS.length - 1]!.version
 

@@ -66,6 +66,8 @@ export interface Journal {
   paymentByVoidKey(key: string): PaymentRecord | undefined
   /** Payments that are not final, oldest first. */
   openPayments(): PaymentRecord[]
+  /** Payments with a fiscal signature that is owed, whatever became of them, oldest first. */
+  unsigned(): PaymentRecord[]
   paymentsOfRound(round: string): PaymentRecord[]
   paymentsOfReference(reference: string): PaymentRecord[]
   /** Payments of a round with one card, newest first. */
@@ -253,6 +255,7 @@ export function openJournal(
     payment: (key) => find(sql.payment, key),
     paymentByVoidKey: (key) => find(sql.byVoidKey, key),
     openPayments: () => all(sql.open),
+    unsigned: () => all(sql.unsigned),
     paymentsOfRound: (round) => all(sql.ofRound, round),
     paymentsOfReference: (reference) => all(sql.ofReference, reference),
     paymentsOfOriginal: (original) => all(sql.ofOriginal, original),

@@ -5,6 +5,10 @@ import { checkDocument } from './documents.js'
 
 const closed = { additionalProperties: false } as const
 
+/** Kinds of receipts that fiscal laws tell apart. */
+export const FISCAL_KINDS = ['sale', 'refund', 'void'] as const
+export type FiscalKind = (typeof FISCAL_KINDS)[number]
+
 export const MerchantDocument = Type.Object(
   {
     name: Type.String({ minLength: 1, maxLength: 40 }),
@@ -16,6 +20,26 @@ export const MerchantDocument = Type.Object(
     locale: Type.String({ pattern: '^[a-z]{2}(-[A-Z]{2})?$' }),
     /** ISO 18245 merchant category code. */
     categoryCode: Type.String({ pattern: '^[0-9]{4}$' }),
+    /** Where the country wants receipts signed: each is, before it is printed. Absent: none is. */
+    fiscal: Type.Optional(
+      Type.Object(
+        {
+          /** All of them unless told. A completion is a sale. */
+          kinds: Type.Optional(Type.Array(Type.Enum([...FISCAL_KINDS]), { minItems: 1, maxItems: 3 })),
+          /** How long a receipt waits for its signature: 5,000. */
+          timeoutMs: Type.Optional(Type.Integer({ minimum: 100, maximum: 30_000 })),
+          /** What the law wants on a receipt whose signature failed, by language; ours unless told. */
+          failedText: Type.Optional(
+            Type.Record(
+              Type.String({ pattern: '^[a-z]{2}$' }),
+              Type.String({ minLength: 1, maxLength: 120 }),
+              { maxProperties: 16 },
+            ),
+          ),
+        },
+        closed,
+      ),
+    ),
     /** What a supervisor may agree to for one operator in one shift; what is left out has the default beside it. */
     supervision: Type.Optional(
       Type.Object(

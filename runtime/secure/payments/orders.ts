@@ -2,6 +2,7 @@
 import { PosternError } from '../../../hal/base/errors.js'
 import type { Money } from '../../../hal/base/money.js'
 import type { MoneyKind } from './acquirer-port.js'
+import { fiscalFrom } from './fiscal-marks.js'
 import type { JournalStep } from './journal.js'
 import { utcOffsetMin } from './local-time.js'
 import type { Owner, PaymentDependencies } from './payment-port.js'
@@ -24,7 +25,7 @@ export interface Order {
   >
 }
 
-type Needs = Pick<PaymentDependencies, 'journal' | 'acquirers' | 'session' | 'clock'>
+type Needs = Pick<PaymentDependencies, 'journal' | 'acquirers' | 'session' | 'clock' | 'merchant'>
 
 /** Without what the customer added: the tip is not part of what was asked for. */
 const askedOf = ({ minor, tipMinor }: { readonly minor: string; readonly tipMinor?: string }) =>
@@ -124,6 +125,7 @@ export function createRecord(
       minor: amount.minor.toString(),
       currency: amount.currency,
       ...extra,
+      ...fiscalFrom(deps.merchant, type),
       locale: operator.locale,
       createdAtMs: now,
       utcOffsetMin: utcOffsetMin(now),

@@ -1,6 +1,7 @@
 // What the payment service offers the bridge, and the narrow things that it is made of.
 import type { Clock } from '../../../hal/base/clock.js'
 import type { Log } from '../../../hal/base/log.js'
+import type { FiscalSigner } from '../../../hal/fiscal-signer.js'
 import type {
   CollectRequest,
   HoldRequest,
@@ -55,6 +56,8 @@ export interface PaymentDependencies {
   readonly vault: CardVault
   /** Network management; absent: no acquirer wants any. */
   readonly management?: Owing & Pick<NetworkManagement, 'changeKeys'>
+  /** The board's; absent: where the merchant's document wants signatures, receipts say that they failed. */
+  readonly fiscalSigner?: FiscalSigner | undefined
   /** True for the token of a card that the issuer is to be asked about in any case; absent: no file. */
   readonly exceptionFile?: (cardToken: string) => boolean
   readonly texts: Texts
@@ -116,6 +119,8 @@ export interface PaymentService {
   recover(): void
   /** The network is back: pending reversals are tried at once. */
   roadChanged(): void
+  /** The fiscal signer is back: receipts without a signature get theirs. */
+  signerReady(): void
   /** Ends the work in the background; what is owed stays in the journal. */
   stop(): Promise<void>
 }

@@ -35,6 +35,24 @@ export interface Reversal {
   readonly responseCode?: string
 }
 
+/** A receipt's fiscal signature: owed from the step that begins the payment, so that no power cut forgets it. */
+export type FiscalMark =
+  | {
+      readonly state: 'owed'
+      /** Tries in vain; the receipt says so. */
+      readonly failures: number
+      readonly lastFailure?: string
+    }
+  | {
+      readonly state: 'signed'
+      readonly failures: number
+      readonly serial: string
+      readonly counter: number
+      readonly signedAtMs: number
+      readonly code: string
+      readonly text: string
+    }
+
 /** Who took an approved payment back, and why. */
 export interface VoidMark {
   readonly key: string
@@ -43,6 +61,7 @@ export interface VoidMark {
   readonly reason: string
   readonly receiptNumber: number
   readonly atMs: number
+  readonly fiscal?: FiscalMark
 }
 
 /** An approval that the host has to hear of, or has heard of. Its trace number and time are the payment's own. */
@@ -159,6 +178,8 @@ export interface PaymentRecord {
   readonly supervisor?: string
   readonly reason?: string
   readonly resolution?: Resolution
+  /** Absent where receipts of its kind are not signed. */
+  readonly fiscal?: FiscalMark
   /** Answers that came when nothing waited for them; they change nothing. */
   readonly lateAnswers?: number
 }

@@ -12,6 +12,7 @@ import { createAdvices } from './advices.js'
 import { authorisedKind } from './authorise.js'
 import { type Background, startBackground } from './background.js'
 import { type Sale, startSale } from './collect.js'
+import { createFiscalReceipts } from './fiscal.js'
 import { createLane } from './lane.js'
 import { checkedMoney, complete, increment, refund } from './linked-operations.js'
 import { createRecord, knownPayment, type Order, overpays } from './orders.js'
@@ -33,7 +34,14 @@ const owned = (record: PaymentRecord | undefined, app: string | undefined) =>
   app === undefined || record?.app === app ? record : undefined
 
 /** Makes the service. `recover` must be called once before anything else. */
-export function createPaymentService(deps: PaymentDependencies): PaymentService {
+export function createPaymentService(given: PaymentDependencies): PaymentService {
+  const deps: PaymentDependencies = {
+    ...given,
+    onChanged() {
+      given.onChanged()
+      signing?.wake()
+    },
+  }
   const { journal, acquirers, merchant, session } = deps
   const views = createViews(merchant, deps.texts)
   const lane = createLane()
@@ -46,6 +54,8 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
   let occupied = false // a void or a close: no payment may begin meanwhile
   let closing: Promise<RoundClose> | undefined
   let background: Background | undefined
+  const fiscal = createFiscalReceipts(deps)
+  let signing: Background | undefined
 
   /** A journal that cannot be written ends everything: what it holds decides after the restart. */
   async function guarded<T>(work: () => Promise<T>): Promise<T> {
@@ -87,7 +97,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     signal?.addEventListener('abort', onAbort, { once: true })
     if (signal?.aborted === true) onAbort()
     const view = sale.done
-      .then(() => views.view(journal.payment(key)!))
+      .then(() => signed(key))
       .finally(() => {
         signal?.removeEventListener('abort', onAbort)
         prompts.close()
@@ -98,6 +108,12 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     const result = await view
     deps.onChanged()
     return result
+  }
+
+  /** The payment as it is told, with its receipt signed, or said to be unsigned. */
+  async function signed(key: string): Promise<PaymentView> {
+    await fiscal.sign(key)
+    return views.view(journal.payment(key)!)
   }
 
   /** The payment of this key, under way or over; undefined where there is none yet. */
@@ -153,7 +169,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     if (live?.key === request.key) return live.view
     const step = await unlessBusy(request, () => refund(linked, request, owner, signal))
     if (!('kind' in step)) return step
-    if (step.kind === 'view') return step.view
+    if (step.kind === 'view') return step.view.outcome === 'approved' ? signed(request.key) : step.view
     const { minor } = step.order.amount
     return takeByCard(step.order, owner, signal, (journalStep, record) => {
       countSupervised(deps, journalStep, 'refund', minor)
@@ -196,7 +212,12 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
     increment: (request, owner) =>
       guarded(() => unlessBusy(request, () => increment(linked, request, owner))),
     complete: (request, owner, signal = new AbortController().signal) =>
-      guarded(() => unlessBusy(request, () => complete(linked, request, owner, signal))),
+      guarded(() =>
+        unlessBusy(request, async () => {
+          const view = await complete(linked, request, owner, signal)
+          return view.outcome === 'approved' ? signed(request.key) : view
+        }),
+      ),
 
     status(key, app) {
       const record = owned(journal.payment(key), app)
@@ -218,9 +239,12 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
         const { key } = request
         const about = owned(journal.payment(request.original), owner.app) === undefined ? { key } : request
         const { original } = { original: undefined, ...about } as { original?: string }
-        return unlessBusy({ key, ...(original === undefined ? {} : { original }) }, () =>
-          voidPayment(deps, lane, { reversals, advices }, views, request, owner, signal),
-        )
+        return unlessBusy({ key, ...(original === undefined ? {} : { original }) }, async () => {
+          const view = await voidPayment(deps, lane, { reversals, advices }, views, request, owner, signal)
+          if (view.outcome !== 'voided') return view
+          await fiscal.sign(request.original)
+          return views.voidView(journal.payment(request.original)!)
+        })
       }),
 
     receipt(key, app) {
@@ -278,6 +302,18 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
         () => (live === undefined || live.sale.owed) && !occupied && deps.isOnline(),
         (signal) => rounds.compareOwed(signal),
       )
+      // It needs no network and holds no payment up.
+      signing = startBackground(
+        deps,
+        createLane(),
+        [fiscal],
+        () => true,
+        async () => true,
+      )
+    },
+    signerReady() {
+      fiscal.hurry()
+      signing?.wake()
     },
     roadChanged() {
       reversals.hurry()
@@ -285,6 +321,7 @@ export function createPaymentService(deps: PaymentDependencies): PaymentService 
       background?.wake()
     },
     async stop() {
+      await signing?.stop()
       await background?.stop()
       await live?.view.catch(() => undefined)
     },

@@ -3,8 +3,9 @@ import { isPosternError } from '../../../hal/base/errors.js'
 import { type MoneyJson, money, moneyToJson } from '../../../hal/base/money.js'
 import type { PaymentOutcome, PaymentView, ReceiptFacts } from '../../api/payments.js'
 import type { Texts } from '../texts.js'
+import { fiscalFacts } from './fiscal-marks.js'
 import type { MerchantDocument } from './merchant-document.js'
-import type { PaymentRecord, ReversalCause } from './payment-record.js'
+import type { FiscalMark, PaymentRecord, ReversalCause } from './payment-record.js'
 
 const WHILE_OWED: Readonly<Record<ReversalCause, PaymentOutcome>> = {
   timeout: 'reversing',
@@ -125,6 +126,11 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
     return record.code
   }
 
+  const signature = (mark: FiscalMark | undefined, record: PaymentRecord) => {
+    const locale = record.cardLocale ?? record.locale
+    return fiscalFacts(mark, merchant, locale, texts.text(locale, 'fiscal.failed'))
+  }
+
   function facts(record: PaymentRecord, outcome: ReceiptFacts['outcome']): ReceiptFacts {
     const { card, response } = record
     const locale = record.cardLocale ?? record.locale
@@ -146,7 +152,9 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
       receiptNumber: number6(record.receiptNumber),
       ...(response === undefined ? {} : { responseCode: response.code }),
       ...(response?.authorisationCode === undefined ? {} : { authorisationCode: response.authorisationCode }),
-      ...(outcome === 'approved' ? {} : { reason: sentence(outcomeOf(record), codeOf(record), locale) }),
+      ...(outcome === 'approved'
+        ? signature(record.fiscal, record)
+        : { reason: sentence(outcomeOf(record), codeOf(record), locale) }),
       ...(card === undefined
         ? {}
         : {
@@ -226,7 +234,7 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
       const { void: mark, reversal } = record
       const unsent = record.state === 'CANCELLED'
       if (mark === undefined || !(unsent || record.state === 'REVERSED')) return null
-      const { reason: _, responseCode: __, ...sale } = facts(record, 'approved')
+      const { reason: _, responseCode: __, fiscal: ___, ...sale } = facts(record, 'approved')
       return {
         ...sale,
         type: 'void',
@@ -234,6 +242,7 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
         operator: mark.operator,
         stan: reversal === undefined ? '-' : number6(reversal.stan),
         receiptNumber: number6(mark.receiptNumber),
+        ...signature(mark.fiscal, record),
         ...(reversal?.responseCode === undefined ? {} : { responseCode: reversal.responseCode }),
       }
     },

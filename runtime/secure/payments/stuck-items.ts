@@ -2,6 +2,7 @@
 import { formatMoney, moneyToJson } from '../../../hal/base/money.js'
 import type { StuckPayments } from '../../api/payments.js'
 import type { Screen } from '../../api/screens.js'
+import { unsignedPayments } from './fiscal-marks.js'
 import type { PaymentDependencies } from './payment-port.js'
 import type { PaymentRecord } from './payment-record.js'
 import { next, OWED_STATES } from './payment-states.js'
@@ -19,16 +20,26 @@ type Item = StuckPayments['items'][number]
 
 const isEndable = ({ state }: PaymentRecord) => state === 'REVERSAL_STUCK' || state === 'ADVICE_REFUSED'
 
+const isAdvised = ({ state }: PaymentRecord) => /^ADVICE_(PENDING|REFUSED)$/.test(state)
+const kindOf = (record: PaymentRecord): Item['kind'] =>
+  OWED_STATES.includes(record.state) ? 'reversal' : isAdvised(record) ? 'advice' : 'fiscal'
+
 const itemOf = (record: PaymentRecord): Item => {
   const { reversal, advice } = record
-  const code = reversal?.lastFailure ?? advice?.answer ?? advice?.lastFailure
+  const marks = kindOf(record) === 'fiscal' ? [record.fiscal, record.void?.fiscal] : []
+  const unsigned = marks.find((mark) => mark?.state === 'owed')
+  const code =
+    (unsigned?.state === 'owed' ? unsigned.lastFailure : undefined) ??
+    reversal?.lastFailure ??
+    advice?.answer ??
+    advice?.lastFailure
   return {
     key: record.key,
     reference: record.reference,
     amount: moneyToJson(amountOf(record)),
-    kind: OWED_STATES.includes(record.state) ? 'reversal' : 'advice',
+    kind: kindOf(record),
     at: localIso(record.createdAtMs, record.utcOffsetMin),
-    failures: reversal?.failures ?? advice?.failures ?? 0,
+    failures: unsigned?.failures ?? reversal?.failures ?? advice?.failures ?? 0,
     ...(code === undefined ? {} : { code }),
     endable: isEndable(record),
   }
@@ -47,7 +58,9 @@ export function createStuckItems(deps: Needs): StuckItems {
   const stuck = () =>
     journal
       .openPayments()
-      .filter(({ state }) => OWED_STATES.includes(state) || /^ADVICE_(PENDING|REFUSED)$/.test(state))
+      .filter((record) => OWED_STATES.includes(record.state) || isAdvised(record))
+      // A receipt without its signature is one thing more to see to, of a payment that is settled itself.
+      .concat(unsignedPayments(journal).filter((record) => kindOf(record) === 'fiscal'))
       .slice(0, MAX_ITEMS)
 
   const message = (text: string, signal: AbortSignal) =>

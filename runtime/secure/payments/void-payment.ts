@@ -3,6 +3,7 @@ import { PosternError } from '../../../hal/base/errors.js'
 import { moneyToJson } from '../../../hal/base/money.js'
 import type { PaymentView, VoidRequest } from '../../api/payments.js'
 import type { Advices } from './advices.js'
+import { fiscalFrom } from './fiscal-marks.js'
 import type { Lane } from './lane.js'
 import type { Owner, PaymentDependencies } from './payment-port.js'
 import type { PaymentRecord } from './payment-record.js'
@@ -101,7 +102,15 @@ export async function voidPayment(
     const receiptNumber = step.reserve('receipt')
     const { key, reason } = request
     const { supervisor } = word
-    const mark = { key, reason, supervisor, receiptNumber, operator: operator.id, atMs: nowMs }
+    const mark = {
+      key,
+      reason,
+      supervisor,
+      receiptNumber,
+      operator: operator.id,
+      atMs: nowMs,
+      ...(current.type === 'preauth' ? {} : fiscalFrom(merchant, 'void')),
+    }
     countSupervised(deps, step, 'refund', minor)
     if (isUnsent(current)) {
       const sealedCard = current.sealedCard && { sealedCard: { ...current.sealedCard, sealed: '' } }

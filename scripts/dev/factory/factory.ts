@@ -68,6 +68,8 @@ export interface Personalisation {
   readonly acquirerPort: number
   /** How long the terminal waits for the host; 45 s unless told. */
   readonly hostMs: number
+  /** The merchant's country wants receipts signed. */
+  readonly fiscal?: boolean
 }
 
 /**
@@ -80,6 +82,7 @@ export async function personalise({
   surroundings,
   acquirerPort,
   hostMs,
+  fiscal = false,
 }: Personalisation): Promise<void> {
   await giveKeys(secureDir, ACQUIRER_KEYS, surroundings.bdk, surroundings.master)
   const signer = documentSigner(join(dev, 'signer'))
@@ -116,7 +119,7 @@ export async function personalise({
   }
   const version = Math.floor(Date.now() / 1000)
   signer.write(secureDir, 'acquirers', version, acquirers)
-  signer.write(secureDir, 'merchant', version, MERCHANT)
+  signer.write(secureDir, 'merchant', version, fiscal ? { ...MERCHANT, fiscal: {} } : MERCHANT)
   signer.write(secureDir, 'operators', version, await operators())
   signer.write(secureDir, 'emv', version, emvTables(ensureIssuerKeys(surroundings.issuerKeys)))
 }

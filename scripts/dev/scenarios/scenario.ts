@@ -87,6 +87,8 @@ const Scenario = Type.Object(
     steps: Type.Array(Step, { minItems: 1, maxItems: 300 }),
     /** True where reading the acquirer's and the terminal's books at the end has to find them in agreement (the default). */
     booksAgree: Type.Optional(Type.Boolean()),
+    /** True where the merchant's country wants each receipt signed. */
+    fiscalSigner: Type.Optional(Type.Boolean()),
   },
   closed,
 )

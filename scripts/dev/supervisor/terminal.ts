@@ -29,6 +29,8 @@ export interface TerminalOptions {
   readonly port: number
   /** How long the terminal waits for the acquirer's answer. */
   readonly hostMs: number
+  /** The merchant's country wants receipts signed. */
+  readonly fiscal?: boolean
   readonly logLevel: SecureConfig['logLevel']
   /** A line for whoever started it: what is being done, what fell over. */
   readonly tell: (line: string) => void
@@ -116,7 +118,8 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
     const { port: acquirerPort, queryPort } = host as { port: number; queryPort: number }
     const { mqttPort, httpPort } = broker as unknown as { mqttPort: number; httpPort: number }
 
-    await personalise({ secureDir: layout.secure, dev, surroundings, acquirerPort, hostMs: options.hostMs })
+    const { hostMs, fiscal = false } = options
+    await personalise({ secureDir: layout.secure, dev, surroundings, acquirerPort, hostMs, fiscal })
     const links = [
       { label: 'Parcels in the cloud', href: `http://127.0.0.1:${httpPort}/` },
       { label: "Acquirer's ledger", href: `http://127.0.0.1:${queryPort}/entries` },

@@ -359,7 +359,7 @@ function byNewerRelease(path: string, work: (journal: Journal) => void): void {
   const db = openSqlite(path)
   db.exec(`ALTER TABLE payments ADD COLUMN tender TEXT DEFAULT 'card';
     CREATE TABLE wallets (id TEXT PRIMARY KEY) WITHOUT ROWID;
-    PRAGMA user_version = 4`)
+    PRAGMA user_version = 5`)
   db.close()
 }
 
@@ -410,7 +410,7 @@ t.test(
     t.match(journal.verify(), { sound: true })
     await terminal.close()
     const db = openSqlite(path, { readonly: true })
-    t.equal(db.pragma('user_version', { simple: true }), 4, 'the newer release finds its own journal again')
+    t.equal(db.pragma('user_version', { simple: true }), 5, 'the newer release finds its own journal again')
     db.close()
   },
 )

@@ -7,6 +7,7 @@ import type { Clock } from '../../../../hal/base/clock.js'
 import { PosternError } from '../../../../hal/base/errors.js'
 import { type Log, silentLog } from '../../../../hal/base/log.js'
 import { packageRoot } from '../../../../hal/base/package-root.js'
+import type { FiscalSigner } from '../../../../hal/fiscal-signer.js'
 import type { CollectRequest, Operator } from '../../../../runtime/api/payments.js'
 import type { Screen, ScreenResult } from '../../../../runtime/api/screens.js'
 import type {
@@ -479,6 +480,8 @@ export interface TerminalOptions {
   readonly cards?: CardTransactionFactory
   readonly prompts?: PaymentDependencies['prompts']
   readonly log?: Log
+  readonly merchant?: MerchantDocument
+  readonly fiscalSigner?: FiscalSigner | undefined
 }
 
 /** Starts a terminal on the journal of `folder`: journal, service, recovery. */
@@ -502,7 +505,8 @@ export function startTerminal(options: TerminalOptions): Terminal {
   const deps: PaymentDependencies = {
     journal,
     acquirers: options.acquirers ?? createAcquirers([options.host], () => [options.host.id]),
-    merchant: MERCHANT,
+    merchant: options.merchant ?? MERCHANT,
+    ...(options.fiscalSigner && { fiscalSigner: options.fiscalSigner }),
     cards: options.cards ?? scriptedCards(options.card ?? {}, power, calls),
     prompts: options.prompts ?? (() => prompts),
     session: {
