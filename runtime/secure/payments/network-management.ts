@@ -18,6 +18,9 @@ const LONGEST_WAIT_MS = 60 * 60_000
 /** Failures in a row after which a person is told. */
 const TOLD_AFTER = 6
 
+/** The key that failed is gone; card data that are under it already can be read by nobody, and are not sent. */
+const REVERTED = 'KEY_REVERTED'
+
 export type NetworkNotice = 'keyRefused' | 'keyReverted' | 'signOnFailing' | 'keyExchangeFailing'
 
 export type KeyChange =
@@ -144,9 +147,7 @@ export function createNetworkManagement(deps: NetworkManagementDependencies): Ne
     })
     log.warn('network.keyReverted', { acquirer: id, code })
     onNotice('keyReverted', id)
-    // The old key goes on; another new one is asked for after a while.
-    link.notBeforeMs = clock.monotonicMs() + LONGEST_WAIT_MS
-    return { ok: true }
+    return failed(REVERTED)
   }
 
   async function exchange(link: Link, reason: ExchangeReason, signal: AbortSignal): Promise<Done> {
@@ -195,6 +196,12 @@ export function createNetworkManagement(deps: NetworkManagementDependencies): Ne
       return done
     }
     if (signal.aborted) return done
+    if (done.code === REVERTED) {
+      // The old key goes on; another new one is asked for after a while.
+      link.failures = 0
+      link.notBeforeMs = clock.monotonicMs() + LONGEST_WAIT_MS
+      return done
+    }
     link.failures++
     link.notBeforeMs =
       clock.monotonicMs() + Math.min(FIRST_WAIT_MS * 2 ** (link.failures - 1), LONGEST_WAIT_MS)

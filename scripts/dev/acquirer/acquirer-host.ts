@@ -15,10 +15,11 @@ import {
   encodeSecurityControl,
 } from '../../../runtime/secure/payments/iso8583/security-fields.js'
 import { createAdviceAnswer } from './answer-advice.js'
+import { createNetworkAnswer } from './answer-network.js'
 import { createRequestAnswer } from './answer-request.js'
 import { createReversalAnswer } from './answer-reversal.js'
 import { createTotalsAnswer, createUploadAnswer } from './answer-totals.js'
-import { type AcquirerOptions, ECHOED, echo, need, type Reply } from './reply.js'
+import { type AcquirerOptions, need, type Reply } from './reply.js'
 import type { Delivery } from './rules.js'
 
 export interface Answer {
@@ -34,31 +35,12 @@ export interface AcquirerHost {
   handle(bytes: Uint8Array): Promise<Answer | undefined>
 }
 
-const SERVED: readonly string[] = ['signOn', 'signOff', 'echo', 'keyExchange']
-
 export function createAcquirerHost(options: AcquirerOptions, dialect: HostDialect): AcquirerHost {
-  const { keys, ledger, terminals, newKeyBlock, log } = options
+  const { keys, ledger, terminals, log } = options
   const request = createRequestAnswer(options)
   const advice = createAdviceAnswer(options)
   const totals = createTotalsAnswer(options)
-
-  function network(message: HostMessage, macKsn: Uint8Array): Reply {
-    const management = need(message, 'management')
-    const elements = echo(message, ECHOED.network)
-    const wantsKey = management === 'keyExchange'
-    // 12, invalid transaction: a network management code that this host does not serve.
-    if (!SERVED.includes(management) || (wantsKey && newKeyBlock === undefined))
-      return { elements: { ...elements, responseCode: '12' }, delivery: 'normal' }
-    log.info('network', { management })
-    return {
-      elements: {
-        ...elements,
-        responseCode: '00',
-        ...(wantsKey ? { keyBlock: newKeyBlock!(macKsn) } : {}),
-      },
-      delivery: 'normal',
-    }
-  }
+  const network = createNetworkAnswer(options)
 
   const HANDLERS: Readonly<Record<MessageType, (message: HostMessage, macKsn: Uint8Array) => Reply>> = {
     authorisation: request,
@@ -69,7 +51,7 @@ export function createAcquirerHost(options: AcquirerOptions, dialect: HostDialec
     reversal: createReversalAnswer(options),
     totals,
     totalsAdvice: totals,
-    network,
+    network: network.answer,
   }
 
   /** Whether the message is one that this host may act on; logs why not. */
@@ -96,7 +78,7 @@ export function createAcquirerHost(options: AcquirerOptions, dialect: HostDialec
           throw new PosternError('ISO8583_INVALID', 'not a request', { path: 'mti' })
         const { macKsn } = decodeSecurityControl(message.elements.security ?? new Uint8Array(0))
         if (!accept(message, bytes, macKsn)) return undefined
-        const { elements, delivery } = HANDLERS[message.type](message, macKsn)
+        const { elements, delivery } = network.refusal(message) ?? HANDLERS[message.type](message, macKsn)
         const answer: HostMessage = {
           type: message.type,
           role: 'answer',

@@ -15,15 +15,17 @@ const Address = Type.Object(
 const RuleSchema = Type.Object(
   {
     name: Type.String(),
-    on: Type.Enum(['sale', 'reversal', 'totals', 'advice']),
+    on: Type.Enum(['sale', 'reversal', 'totals', 'advice', 'network']),
     when: Type.Object(
       {
         amountEnds: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
         panEnds: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
         bin: Type.Optional(Type.String({ pattern: '^[0-9]+$' })),
+        management: Type.Optional(Type.Enum(['signOn', 'signOff', 'echo', 'keyExchange'])),
       },
       closed,
     ),
+    keyBlock: Type.Optional(Type.Enum(['none', 'noCheckValue', 'wrongCheckValue', 'altered', 'foreignBase'])),
     decline: Type.Optional(Type.String({ pattern: '^[0-9A-Z]{2}$' })),
     booked: Type.Optional(Type.Literal(false)),
     delivery: Type.Optional(
@@ -64,6 +66,8 @@ export const AcquirerConfig = Type.Object(
     tdesBdk: Type.Optional(Type.String({ pattern: '^[0-9A-Fa-f]{32}$' })),
     /** Key block protection key of key exchanges, hex of 16 or 32 bytes; absent: 0800 for a key is refused. */
     kbpk: Type.Optional(Type.String({ pattern: '^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$' })),
+    /** Whoever has not signed on since the start is refused. */
+    signOnFirst: Type.Optional(Type.Boolean()),
     /** How it speaks: `postern-dev` unless told. */
     dialect: Type.Optional(Type.Enum([...DIALECT_NAMES])),
     framing: Type.Optional(
@@ -82,6 +86,8 @@ export const AcquirerConfig = Type.Object(
         {
           terminalId: Type.String({ pattern: '^[ -~]{8}$' }),
           merchantId: Type.String({ pattern: '^[ -~]{1,15}$' }),
+          /** The terminal's own, where it is not that of the others. */
+          kbpk: Type.Optional(Type.String({ pattern: '^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$' })),
         },
         closed,
       ),

@@ -1,6 +1,13 @@
 // The host's side of DUKPT (ANSI X9.24-3 and X9.24-1): from the base key and a message's KSN to what it enciphered or signed.
 import { equalBytes, erase, toHex } from '../../../hal/base/bytes.js'
-import { cmac, decryptCbc, decryptEcb, retailMac, unpadMethod2 } from '../../../hal/base/ciphers.js'
+import {
+  cmac,
+  decryptCbc,
+  decryptEcb,
+  keyCheckValue,
+  retailMac,
+  unpadMethod2,
+} from '../../../hal/base/ciphers.js'
 import type { Random } from '../../../hal/base/clock.js'
 import { PosternError } from '../../../hal/base/errors.js'
 import type { DukptCiphertext } from '../../../runtime/secure/card-transaction.js'
@@ -17,7 +24,8 @@ import {
   deriveTdesWorkingKey,
   TDES_KSN_BYTES,
 } from '../../../runtime/secure/keys/tdes-dukpt.js'
-import { wrapTr31 } from '../../key-room/tr31-wrap.js'
+import { paddingLength, wrapTr31 } from '../../key-room/tr31-wrap.js'
+import type { KeyHabit } from './rules.js'
 
 /** What plays the hardware security module. Every refusal is a PosternError of the primitive that refused. */
 export interface HostKeys {
@@ -73,29 +81,63 @@ export function createHostKeys(base: BaseKeys): HostKeys {
   }
 }
 
-/** Length (2), an AES-128 key (16) and this are whole blocks. */
-const PADDING_BYTES = 14
+/** Who asks for a new key, under which key serial number, and how the block is to be wrong. */
+export interface KeyBlockOrder {
+  readonly terminalId: string
+  readonly ksn: Uint8Array
+  readonly habit?: KeyHabit | undefined
+}
 
-/** Makes TR-31 D blocks, each with a new AES DUKPT initial key and its id (optional block IK). */
-export function createKeyBlocks(bdk: Uint8Array, kbpk: Uint8Array, random: Random): () => string {
-  return () => {
-    const ikid = random(8)
-    const key = deriveInitialKey(bdk, ikid)
+/** A new id of the kind that the asking key has: eight random bytes, or a TDES key set id with another device number. */
+function newId(ksn: Uint8Array, random: Random): Uint8Array {
+  if (ksn.length !== TDES_KSN_BYTES) return random(8)
+  const id = ksn.slice()
+  id.set(random(5), 5)
+  id[7]! &= 0xe0 // 21 bits of counter
+  id.fill(0, 8)
+  return id
+}
+
+/**
+ * Makes TR-31 D blocks under the protection key of whoever asks: a new DUKPT initial key of the same scheme, its id
+ * (optional block IK or KS) and its check value (KC). Undefined where the terminal has no protection key here.
+ */
+export function createKeyBlocks(
+  base: BaseKeys,
+  kbpkOf: (terminalId: string) => Uint8Array | undefined,
+  random: Random,
+): (order: KeyBlockOrder) => string | undefined {
+  return ({ terminalId, ksn, habit }) => {
+    const kbpk = kbpkOf(terminalId)
+    const tdes = ksn.length === TDES_KSN_BYTES
+    const own = tdes ? base.tdes : base.aes
+    if (kbpk === undefined || own === undefined) return undefined
+    const id = newId(ksn, random)
+    const bdk = habit === 'foreignBase' ? own.map((byte) => byte ^ 0x55) : own
+    const key = tdes ? deriveTdesInitialKey(bdk, id) : deriveInitialKey(bdk, id)
+    const scheme = tdes ? 'tdes' : 'aes'
+    const value = keyCheckValue(scheme, key, tdes ? 3 : 5)
+    if (habit === 'wrongCheckValue') value[0]! ^= 1
     try {
-      return wrapTr31(
+      const block = wrapTr31(
         kbpk,
         {
           version: 'D',
           usage: 'B1',
-          algorithm: 'A',
+          algorithm: tdes ? 'T' : 'A',
           mode: 'X',
           keyVersion: '00',
           exportability: 'N',
-          optional: [{ id: 'IK', data: toHex(ikid) }],
+          optional: [
+            { id: tdes ? 'KS' : 'IK', data: toHex(id) },
+            // 00: a block of zeros enciphered; 01: its CMAC (X9.143).
+            ...(habit === 'noCheckValue' ? [] : [{ id: 'KC', data: `${tdes ? '00' : '01'}${toHex(value)}` }]),
+          ],
         },
         key,
-        random(PADDING_BYTES),
+        random(paddingLength('D', key.length, key.length)),
       )
+      return habit === 'altered' ? block.slice(0, -1) + (block.endsWith('0') ? '1' : '0') : block
     } finally {
       erase(key)
     }

@@ -8,7 +8,7 @@ import type {
   TextElements,
 } from '../../../runtime/secure/payments/iso8583/host-message.js'
 import type { IssuerHost } from '../issuer/issuer-host.js'
-import type { HostKeys } from './host-keys.js'
+import type { HostKeys, KeyBlockOrder } from './host-keys.js'
 import type { Booking, EntryKind, Ledger, PaymentIdentity } from './ledger.js'
 import type { Delivery, Rule } from './rules.js'
 
@@ -19,8 +19,10 @@ export interface AcquirerOptions {
   readonly rules: readonly Rule[]
   /** Terminals that may send, with the merchant each belongs to. */
   readonly terminals: readonly { readonly terminalId: string; readonly merchantId: string }[]
-  /** Makes a TR-31 block with a new initial key for who asks for one; absent: nobody gets one. */
-  readonly newKeyBlock?: (ksn: Uint8Array) => string
+  /** Makes a TR-31 block with a new initial key for who asks for one; undefined, or absent: none is given. */
+  readonly newKeyBlock?: (order: KeyBlockOrder) => string | undefined
+  /** Whoever has not signed on since the start is refused (A1). */
+  readonly signOnFirst?: boolean
   readonly clock: Clock
   readonly log: Log
 }

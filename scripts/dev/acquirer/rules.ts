@@ -16,17 +16,24 @@ export type Delivery =
   /** Bytes in a whole frame that are no message. */
   | { readonly kind: 'unreadable' }
 
+/** How a key block is wrong: not there, without or with another key's check value, one bit changed, of another base key. */
+export type KeyHabit = 'none' | 'noCheckValue' | 'wrongCheckValue' | 'altered' | 'foreignBase'
+
 export interface Rule {
   readonly name: string
   /** `sale` is every request: refunds, pre-authorisations and increments too. */
-  readonly on: 'sale' | 'reversal' | 'totals' | 'advice'
+  readonly on: 'sale' | 'reversal' | 'totals' | 'advice' | 'network'
   readonly when: {
     /** Last digits of the amount in minor units. */
     readonly amountEnds?: string
     readonly panEnds?: string
     /** First digits of the card number. */
     readonly bin?: string
+    /** Of network management: `signOn`, `echo`, `keyExchange`. */
+    readonly management?: string
   }
+  /** Of a key exchange. */
+  readonly keyBlock?: KeyHabit
   /** Answers this code without asking the issuer, and books nothing. Of a reversal: refuses it, though it is done. */
   readonly decline?: string
   /** `false`: the request is lost before it is booked. */
@@ -69,6 +76,9 @@ export const DECLINE_CODES: Readonly<Record<string, string>> = {
   '91': 'issuer or switch inoperative',
   '96': 'system malfunction',
 }
+
+/** DE39, private: the key must be changed. */
+export const KEY_CHANGE = 'A0'
 
 const sale = (ending: string, name: string, rest: Partial<Rule>): Rule => ({
   name,
@@ -115,6 +125,7 @@ export const DEFAULT_RULES: readonly Rule[] = [
     decline: '96',
     times: 3,
   },
+  sale('89', 'declined: the key must be changed first', { decline: KEY_CHANGE }),
   sale('88', 'booked, never answered, and its reversal is refused', { delivery: 'silent' }),
   { name: 'reversal refused', on: 'reversal', when: { amountEnds: '9988' }, decline: '12' },
 ]

@@ -34,14 +34,15 @@ export async function startAcquirer(config: AcquirerConfig, log: Log): Promise<R
   const ledger = openLedger(config.ledger)
   try {
     const bdk = fromHex(config.bdk)
+    const base = { aes: bdk, ...(config.tdesBdk === undefined ? {} : { tdes: fromHex(config.tdesBdk) }) }
+    const kbpkOf = (id: string) => {
+      const kbpk = config.terminals.find(({ terminalId }) => terminalId === id)?.kbpk ?? config.kbpk
+      return kbpk === undefined ? undefined : fromHex(kbpk)
+    }
     const options = {
-      keys: createHostKeys({
-        aes: bdk,
-        ...(config.tdesBdk === undefined ? {} : { tdes: fromHex(config.tdesBdk) }),
-      }),
-      ...(config.kbpk === undefined
-        ? {}
-        : { newKeyBlock: createKeyBlocks(bdk, fromHex(config.kbpk), systemRandom) }),
+      keys: createHostKeys(base),
+      newKeyBlock: createKeyBlocks(base, kbpkOf, systemRandom),
+      signOnFirst: config.signOnFirst === true,
       issuer: createIssuerHost({
         keysDir: config.issuerKeys,
         books: fileBooks(config.issuerBooks),

@@ -84,7 +84,7 @@ async function pair(folder: string, { dialect, change }: Variant) {
   const host = createAcquirerHost(
     {
       keys: createHostKeys({ aes: BDK, tdes: TDES_BDK }),
-      newKeyBlock: createKeyBlocks(BDK, KBPK, systemRandom),
+      newKeyBlock: createKeyBlocks({ aes: BDK, tdes: TDES_BDK }, () => KBPK, systemRandom),
       issuer: {
         authorise: ({ pin }) => ({
           responseCode: Buffer.from(pin ?? []).toString() === '1234' ? '00' : '55',
@@ -201,7 +201,8 @@ for (const variant of VARIANTS) {
       SIGNAL,
     )
     const block = exchange.kind === 'done' ? unwrapTr31(KBPK, exchange.keyBlock ?? '') : undefined
-    t.match(block?.header, { usage: 'B1', algorithm: 'A', exportability: 'N' }, 'a new key in its block')
+    const algorithm = variant.change.keys?.scheme === 'tdes' ? 'T' : 'A'
+    t.match(block?.header, { usage: 'B1', algorithm, exportability: 'N' }, 'a new key in its block')
     t.equal(block?.key.length, 16)
 
     const sale = facts('sale', 1250n, { tipMinor: 250n })

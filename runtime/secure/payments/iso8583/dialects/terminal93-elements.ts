@@ -42,6 +42,7 @@ const REASONS = { void: '4000', malfunction: '4002', tooLate: '4006' } as const
 
 /**
  * DE39 (1993, table A.1) of answers about money, by the code of 1987 that it means.
+ * NOTE: A0 and A1 are private: change the key (917, MAC key synchronisation error), sign on first (950, private).
  * NOTE: 081, 083, 181, 183 are private: the card's own codes Y1, Y3, Z1, Z3; 480 is private: nothing to take back (21).
  */
 const ACTION_CODES: Readonly<Record<string, string>> = {
@@ -75,6 +76,8 @@ const ACTION_CODES: Readonly<Record<string, string>> = {
   '30': '904',
   '91': '907',
   '96': '909',
+  A0: '917',
+  A1: '950',
   '94': '913',
   '25': '914',
 }
