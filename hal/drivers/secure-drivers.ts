@@ -9,6 +9,8 @@ import { i2cBuses } from './i2c/i2c-bus.js'
 import { sh1106Driver, ssd1306Driver } from './oled/oled-driver.js'
 import { pcscContactlessDriver, pcscDriver } from './pcsc/pcsc-driver.js'
 import { pkcs11Driver } from './pkcs11/pkcs11-driver.js'
+import { max17048Driver } from './power/max17048.js'
+import { powerSupplyDriver } from './power/power-supply-driver.js'
 import { tpm2Driver } from './tpm2/tpm2-driver.js'
 
 export function secureDrivers(clock: Clock): readonly Driver[] {
@@ -22,6 +24,8 @@ export function secureDrivers(clock: Clock): readonly Driver[] {
     gpioKeysDriver(),
     pcscDriver,
     pcscContactlessDriver,
+    powerSupplyDriver(),
+    max17048Driver(i2c),
     tpm2Driver,
     pkcs11Driver,
   ]

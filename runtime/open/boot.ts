@@ -25,7 +25,7 @@ const simulated: readonly Driver[] = [
   escposDriver('simulated', busOptionFields, busPrinterPort(), (options) => options),
 ]
 const drivers: readonly Driver[] = [
-  ...openDrivers(),
+  ...openDrivers(systemClock),
   ...(config.hardwareSocket === undefined ? [] : simulated),
 ]
 const { profile, problems } = parseBoard(readBoard(config.board), drivers, {
