@@ -4,7 +4,7 @@ import type { Device } from './device.js'
 export interface StrokePoint {
   readonly x: number
   readonly y: number
-  /** Milliseconds since the capture began. */
+  /** Milliseconds since the pen first touched. */
   readonly t: number
   /** 0 to 1, where the pad measures it. */
   readonly pressure?: number
@@ -18,6 +18,10 @@ export type SignatureOutcome =
       readonly height: number
     }
   | { readonly kind: 'cleared' }
+
+/** Bounds of one signature. */
+export const MAX_STROKES = 200
+export const MAX_STROKE_POINTS = 2_000
 
 /**
  * At most 200 strokes of 2,000 points; what is beyond is dropped. Points lie within `width` and `height`. `cleared`

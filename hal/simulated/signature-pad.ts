@@ -2,11 +2,8 @@
 import { createGate } from '../base/gate.js'
 import type { Driver } from '../board.js'
 import { createDeviceBase } from '../device-base.js'
-import type { SignatureOutcome, SignaturePad } from '../signature-pad.js'
+import { MAX_STROKE_POINTS, MAX_STROKES, type SignatureOutcome, type SignaturePad } from '../signature-pad.js'
 import { type BusConnector, BusOptions, joinPeripheral, socketBus } from './bus-device.js'
-
-const MAX_STROKES = 200
-const MAX_POINTS = 2_000
 
 export function signaturePadDriver(connect: BusConnector = socketBus): Driver<SignaturePad> {
   return {
@@ -34,7 +31,9 @@ export function signaturePadDriver(connect: BusConnector = socketBus): Driver<Si
           if (base.device.status().state !== 'capturing') return
           if (event.type === 'cleared') outcome = { kind: 'cleared' }
           else {
-            const strokes = event.strokes.slice(0, MAX_STROKES).map((stroke) => stroke.slice(0, MAX_POINTS))
+            const strokes = event.strokes
+              .slice(0, MAX_STROKES)
+              .map((stroke) => stroke.slice(0, MAX_STROKE_POINTS))
             outcome = { kind: 'signed', strokes, ...size }
           }
           gate.notify()
