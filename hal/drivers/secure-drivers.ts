@@ -2,6 +2,7 @@
 import type { Clock } from '../base/clock.js'
 import type { Driver } from '../board.js'
 import { evdevKeypadDriver } from './evdev/evdev-keypad.js'
+import { evdevSignatureDriver } from './evdev/evdev-signature-pad.js'
 import { framebufferDriver } from './framebuffer/framebuffer-driver.js'
 import { gpioKeysDriver } from './gpio/gpio-keys.js'
 import { gpioMatrixDriver } from './gpio/matrix-keypad.js'
@@ -19,6 +20,7 @@ export function secureDrivers(clock: Clock): readonly Driver[] {
     ssd1306Driver(i2c),
     sh1106Driver(i2c),
     framebufferDriver(),
+    evdevSignatureDriver(),
     evdevKeypadDriver(),
     gpioMatrixDriver(),
     gpioKeysDriver(),
