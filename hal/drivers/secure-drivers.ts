@@ -10,6 +10,7 @@ import { i2cBuses } from './i2c/i2c-bus.js'
 import { sh1106Driver, ssd1306Driver } from './oled/oled-driver.js'
 import { pcscContactlessDriver, pcscDriver } from './pcsc/pcsc-driver.js'
 import { pkcs11Driver } from './pkcs11/pkcs11-driver.js'
+import { pn532UartDriver } from './pn532/pn532-driver.js'
 import { max17048Driver } from './power/max17048.js'
 import { powerSupplyDriver } from './power/power-supply-driver.js'
 import { tpm2Driver } from './tpm2/tpm2-driver.js'
@@ -28,6 +29,9 @@ export function secureDrivers(clock: Clock): readonly Driver[] {
     pcscContactlessDriver,
     powerSupplyDriver(),
     max17048Driver(i2c),
+    pcscDriver,
+    pcscContactlessDriver,
+    pn532UartDriver,
     tpm2Driver,
     pkcs11Driver,
   ]
