@@ -15,6 +15,14 @@ const TRACKS: Readonly<Record<1 | 2, TrackCode>> = {
 }
 const END = '?'.charCodeAt(0)
 
+/** The characters of a track: `codes` of them from `zero` on, at most `max`. */
+export const TRACK_LIMITS: Readonly<
+  Record<1 | 2, { readonly zero: number; readonly codes: number; readonly max: number }>
+> = {
+  1: { zero: TRACKS[1].zero, codes: 1 << TRACKS[1].bits, max: TRACKS[1].max },
+  2: { zero: TRACKS[2].zero, codes: 1 << TRACKS[2].bits, max: TRACKS[2].max },
+}
+
 /**
  * Takes sentinels and LRC off one track of ASCII characters. `'bad'` where a sentinel is missing, a character is not
  * of the track's set, it is too long, or the LRC (exclusive or of all codes up to the end sentinel) is wrong.

@@ -13,6 +13,8 @@ import { pkcs11Driver } from './pkcs11/pkcs11-driver.js'
 import { pn532UartDriver } from './pn532/pn532-driver.js'
 import { max17048Driver } from './power/max17048.js'
 import { powerSupplyDriver } from './power/power-supply-driver.js'
+import { keyboardStripeReaderDriver } from './stripe/keyboard-stripe-reader.js'
+import { serialStripeReaderDriver } from './stripe/serial-stripe-reader.js'
 import { tpm2Driver } from './tpm2/tpm2-driver.js'
 
 export function secureDrivers(clock: Clock): readonly Driver[] {
@@ -32,6 +34,8 @@ export function secureDrivers(clock: Clock): readonly Driver[] {
     pcscDriver,
     pcscContactlessDriver,
     pn532UartDriver,
+    keyboardStripeReaderDriver,
+    serialStripeReaderDriver,
     tpm2Driver,
     pkcs11Driver,
   ]

@@ -53,6 +53,8 @@ function asBytePort(line: SerialPort, path: string): BytePort {
 
   line.on('data', (bytes: Buffer) => {
     const copy = new Uint8Array(bytes)
+    // It may be a track: the library's buffer is no place for it to stay.
+    bytes.fill(0)
     if (onData) onData(copy)
     else early.push(copy)
   })

@@ -1,5 +1,6 @@
 // Fuzz target: tracks of a swipe out of random bytes, and out of a good track with some of its bytes changed: a card or a rule, never a throw.
-import { ascii, toHex } from '../../hal/base/bytes.js'
+import { ascii, concat, toHex } from '../../hal/base/bytes.js'
+import { readSwipe } from '../../hal/drivers/stripe/swipe-text.js'
 import { readTrack, writeTrack } from '../../hal/stripe-tracks.js'
 import { readServiceCode } from '../../runtime/secure/emv/service-code.js'
 import {
@@ -53,6 +54,19 @@ export const target = {
       const read = readTrack(number, bytes)
       if (read instanceof Uint8Array && read.length > 76) throw new Error('longer than a track')
       if (readTrack(number, ascii.encode(writeTrack(number, ''))) === 'bad') throw new Error('own LRC')
+    }
+    // The same out of what a reader would type, with the bytes as noise behind it.
+    for (const withLrc of [true, false]) {
+      const typed = concat(ascii.encode('%'), track1, ascii.encode('?;'), track2, bytes)
+      const swipe = readSwipe(typed, withLrc)
+      for (const [track, max] of [
+        [swipe.track1, 76],
+        [swipe.track2, 37],
+      ] as const) {
+        if (track instanceof Uint8Array && (track.length > max || track.length === 0))
+          throw new Error('no length of a track')
+        words.push(track instanceof Uint8Array ? 'read' : String(track))
+      }
     }
     return words.join()
   },
