@@ -42,7 +42,7 @@ export interface CardFacts {
   readonly bin: string
   readonly panLast4: string
   readonly panSequence: string | undefined
-  readonly entryMode: 'chip' | 'contactless' | 'stripe'
+  readonly entryMode: 'chip' | 'contactless' | 'stripe' | 'manual'
   readonly cvm: 'pin' | 'signature' | 'none' | 'failed'
   /** Hex, as on receipts: TVR 95, TSI 9B, ATC 9F36, cryptogram 9F26 and its type. Of a stripe empty, as the AID, and `none`. */
   readonly tvr: string
@@ -102,6 +102,8 @@ export type StartOutcome =
   | { readonly kind: 'online'; readonly authorisation: CardAuthorisation }
   /** The host is asked, and then told to `hostAnswer`, as for a chip; nothing is ever approved without it. */
   | { readonly kind: 'stripe'; readonly authorisation: StripeAuthorisation }
+  /** The number was typed. As of a stripe the host alone decides. */
+  | { readonly kind: 'typed'; readonly authorisation: CardAuthorisation }
   /** A TC at the first cryptogram: money, once the payment service has stored it. There is no `hostAnswer`. */
   | {
       readonly kind: 'approvedOffline'
@@ -205,8 +207,8 @@ export interface CardPrompts {
   ): Promise<PinEntry>
   /** The card's language preference (5F2D), two-letter codes in order: later prompts use the first supported. */
   preferLanguages(languages: readonly string[]): void
-  /** Card is being read, host is being asked: `online` once the request is out. */
-  busy(what: 'reading' | 'authorising' | 'finishing'): void
+  /** Card is being read, host is being asked; `asking`: about a card that is not in the slot. */
+  busy(what: 'reading' | 'authorising' | 'finishing' | 'asking'): void
   /** "Remove card", until it is out or 60 s have passed. */
   removeCard(amount: Money, approved: boolean): void
 }

@@ -28,12 +28,14 @@ import { openCardVault } from './payments/sealed-cards.js'
 import { createPinEntry } from './pin/pin-entry.js'
 import { type MissingProtection, missingProtections } from './protections.js'
 import { openRunTimeDocuments } from './run-time-documents.js'
+import { createCardEntry } from './screens/card-entry.js'
 import { createCardPrompts } from './screens/card-prompts.js'
 import { createOperatorPrompts } from './screens/operator-prompts.js'
 import type { HomeScreen } from './screens/screen-service.js'
 import type { SecureConfig } from './secure-config.js'
 import { createSession } from './session.js'
 import { loadTexts } from './texts.js'
+import { typedCards } from './typed-card.js'
 
 export interface SecureWorld {
   close(): Promise<void>
@@ -178,6 +180,10 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
             clock,
             log,
           }),
+    typedCards:
+      options.certifiedModule === undefined
+        ? typedCards({ keys: cardKeys, enterCard: createCardEntry({ screens, texts, clock }) })
+        : undefined,
     prompts: ({ request, kind }) => {
       paying = { kind, amount: moneyFromJson(request.amount) }
       return createCardPrompts({

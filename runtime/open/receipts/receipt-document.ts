@@ -82,9 +82,8 @@ function verificationBlocks(
 /** What a country's inspector looks for: the signature in words and as a code, or that it failed. */
 function fiscalBlocks({ fiscal }: ReceiptFacts, say: (key: string) => string): PrintBlock[] {
   if (fiscal === undefined) return []
-  if (fiscal.kind === 'failed') return [RULE, text(`*** ${fiscal.text} ***`, { ...centered, bold: true })]
+  if (fiscal.kind === 'failed') return [text(`*** ${fiscal.text} ***`, { ...centered, bold: true })]
   return [
-    RULE,
     ...row(say('fiscal.serial'), fiscal.serial),
     ...row(say('fiscal.counter'), fiscal.counter),
     ...row(say('fiscal.at'), fiscal.at.slice(0, 19).replace('T', ' ')),
@@ -102,6 +101,7 @@ export function receiptDocument(
   const say = (key: string) => texts(options.locale, key)
   const [date, time] = dateAndTime(facts.at)
   const approved = facts.outcome === 'approved'
+  const evidence = facts.card === undefined ? [] : evidenceBlocks(facts.card, say)
   return {
     blocks: [
       ...merchantBlocks(facts),
@@ -130,7 +130,8 @@ export function receiptDocument(
       ...row(say('responseCode'), facts.responseCode),
       ...verificationBlocks(facts, options.copy, say),
       RULE,
-      ...(facts.card === undefined ? [] : evidenceBlocks(facts.card, say)),
+      ...evidence,
+      ...(evidence.length > 0 && facts.fiscal !== undefined ? [RULE] : []),
       ...fiscalBlocks(facts, say),
       text(say(`note.${facts.outcome}.${facts.type}`), centered),
     ],

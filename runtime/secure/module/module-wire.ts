@@ -1,5 +1,7 @@
 // The seam's requests and outcomes to their JSON form and back; both ends of the socket use it.
+
 import { fromHex, toHex } from '../../../hal/base/bytes.js'
+import { PosternError } from '../../../hal/base/errors.js'
 import { moneyFromJson, moneyToJson } from '../../../hal/base/money.js'
 import type {
   CardAuthorisation,
@@ -47,8 +49,12 @@ export function requestFromJson(json: ModuleCardRequest): CardRequest {
   }
 }
 
-function factsToJson({ panSequence, ...facts }: CardFacts): ModuleFacts {
-  return panSequence === undefined ? facts : { ...facts, panSequence }
+/** No number is typed into a certified module through this seam. */
+const typedRefused = () => new PosternError('MODULE_REFUSED', 'a typed card is none of a module')
+
+function factsToJson({ panSequence, entryMode, ...facts }: CardFacts): ModuleFacts {
+  if (entryMode === 'manual') throw typedRefused()
+  return { ...facts, entryMode, ...(panSequence === undefined ? {} : { panSequence }) }
 }
 
 function factsFromJson(json: ModuleFacts): CardFacts {
@@ -98,6 +104,8 @@ export function startToJson(outcome: StartOutcome): ModuleStart {
       const authorisation = { ...authorisationToJson(outcome.authorisation), serviceCode, reason }
       return { kind: 'stripe', authorisation }
     }
+    case 'typed':
+      throw typedRefused()
     case 'declinedOffline':
       return { ...outcome, facts: factsToJson(outcome.facts), de55: toHex(outcome.de55) }
     case 'ended':

@@ -49,6 +49,8 @@ const Capabilities = Type.Object(
     tip: may(),
     cashback: may(),
     manualEntry: may(),
+    /** With it the security code of a typed card is asked for; it is never stored. */
+    manualCvv2: may(),
     /** Wants the batch where totals differ. */
     upload: may(),
   },
@@ -234,6 +236,7 @@ export function capabilitiesOf(entry: AcquirerEntry): AcquirerCapabilities {
     tip: false,
     cashback: false,
     manualEntry: false,
+    manualCvv2: false,
     upload: false,
     ...capabilities,
     ...(offlineFloorMinor === undefined ? {} : { offlineFloorMinor: BigInt(offlineFloorMinor) }),

@@ -183,6 +183,8 @@ export interface AcquirerCapabilities {
   readonly tip: boolean
   readonly cashback: boolean
   readonly manualEntry: boolean
+  /** Asks for the security code of a typed card. */
+  readonly manualCvv2?: boolean
   readonly upload: boolean
   /** Offline approvals up to this, in minor units; absent: none at all. */
   readonly offlineFloorMinor?: bigint

@@ -29,6 +29,10 @@ type Answered = Extract<AuthoriseAnswer, { kind: 'answered' }>
 export const authorisedKind = ({ type = 'sale' }: Pick<PaymentRecord, 'type'>): AuthorisedKind =>
   type === 'completion' ? 'sale' : type
 
+/** Typed cards are not every acquirer's affair. */
+export const mayTake = ({ manual }: PaymentRecord, acquirers: readonly Acquirer[]): readonly Acquirer[] =>
+  manual === true ? acquirers.filter(({ capabilities }) => capabilities.manualEntry) : acquirers
+
 /** DE39: call the bank (ISO 8583:1987, 01 and 02). */
 const REFERRALS: readonly string[] = ['01', '02']
 
@@ -103,7 +107,8 @@ export async function authorise(
   async function send(): Promise<AuthoriseAnswer> {
     const { aid, bin } = authorisation.facts
     let answer: AuthoriseAnswer = { kind: 'notSent', reason: 'NO_ACQUIRER' }
-    for (const acquirer of acquirers.route({ kind, amount: amountOf(record.current), aid, bin })) {
+    const able = acquirers.route({ kind, amount: amountOf(record.current), aid, bin })
+    for (const acquirer of mayTake(record.current, able)) {
       answer = await sendTo(acquirer)
       if (answer.kind !== 'notSent' || record.current.state === 'SENT') return answer
       log.warn('payment.notSent', {

@@ -3,7 +3,7 @@ import { toHex } from '../../../hal/base/bytes.js'
 import { isPosternError } from '../../../hal/base/errors.js'
 import { money } from '../../../hal/base/money.js'
 import type { CardEndReason, CardPrompts, CardTransaction, StartOutcome } from '../card-transaction.js'
-import { authorise, authorisedKind, forget } from './authorise.js'
+import { authorise, authorisedKind, forget, mayTake } from './authorise.js'
 import { cardHistory } from './card-history.js'
 import { isUnwantedDuplicate } from './card-questions.js'
 import type { Lane } from './lane.js'
@@ -37,6 +37,7 @@ type Needs = Pick<
   | 'journal'
   | 'acquirers'
   | 'cards'
+  | 'typedCards'
   | 'texts'
   | 'clock'
   | 'log'
@@ -107,30 +108,42 @@ export function startSale(
     return code
   }
 
+  const candidates = () =>
+    mayTake(created, deps.acquirers.route({ kind: authorisedKind(created), amount: amountOf(created) }))
+
   /** No network, or an earlier payment that must be taken back first: found before the card is asked for. */
   async function roadIsClear(): Promise<boolean> {
-    const offline = chooseOffline(deps, created)
+    // A typed card is never approved without its bank.
+    const offline =
+      created.manual === true
+        ? ({ allowed: false, code: 'OFFLINE_NOT_ALLOWED' } as const)
+        : chooseOffline(deps, created)
     if (!deps.isOnline()) {
       if (offline.allowed) return true
       const code = offline.code === 'OFFLINE_NOT_ALLOWED' ? 'NO_NETWORK' : offline.code
       record.end('needsNetwork', code)
       return false
     }
-    const candidates = deps.acquirers.route({ kind: authorisedKind(created), amount: amountOf(created) })
-    if (candidates.some((one) => !reversals.owes(one))) return true
-    for (const acquirer of candidates) {
+    const able = candidates()
+    if (able.some((one) => !reversals.owes(one))) return true
+    for (const acquirer of able) {
       if (await lane.run(() => reversals.clear(acquirer, cancelling.signal))) return true
     }
     if (cancelling.signal.aborted) record.end('cancelled', 'CANCELLED')
     else if (offline.allowed) return true
-    else record.end('needsNetwork', candidates.length === 0 ? 'NO_ACQUIRER' : 'REVERSAL_FIRST')
+    else record.end('needsNetwork', able.length === 0 ? 'NO_ACQUIRER' : 'REVERSAL_FIRST')
     return false
   }
 
   async function readCard(): Promise<StartOutcome | undefined> {
     const { sequence, createdAtMs, locale } = created
     try {
-      card = deps.cards(listening(prompts, deps.texts.languages, record), cardHistory(deps, created))
+      const prompting = listening(prompts, deps.texts.languages, record)
+      const history = cardHistory(deps, created)
+      card =
+        created.manual === true
+          ? deps.typedCards!(prompting, history, { cvv2: candidates()[0]?.capabilities.manualCvv2 === true })
+          : deps.cards(prompting, history)
       const outcome = await card.start(
         {
           ...cardRequestOf(created),
@@ -187,6 +200,7 @@ export function startSale(
       }
       case 'online':
       case 'stripe':
+      case 'typed':
         return authorise(deps, lane, reversals, record, card!, outcome.authorisation)
     }
   }

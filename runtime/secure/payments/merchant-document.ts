@@ -49,6 +49,8 @@ export const MerchantDocument = Type.Object(
           /** Refunds and voids: 20, and 100,000 minor units in all. */
           refunds: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000 })),
           refundsMinor: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' })),
+          /** A single payment by typed card: 50,000 minor units. */
+          typedCardMinor: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' })),
           /** A single refund that names no payment: 10,000 minor units. */
           unlinkedRefundMinor: Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,11})$' })),
         },

@@ -21,7 +21,7 @@ export interface Order {
   readonly original?: string
   readonly extra?: Pick<
     PaymentRecord,
-    'tipMinor' | 'cashbackMinor' | 'partialAllowed' | 'dueMinor' | 'supervisor' | 'reason'
+    'tipMinor' | 'cashbackMinor' | 'partialAllowed' | 'dueMinor' | 'supervisor' | 'reason' | 'manual'
   >
 }
 
@@ -48,6 +48,7 @@ export function knownPayment(
     (record.type ?? 'sale') === order.type &&
     askedOf(record) === order.amount.minor &&
     record.cashbackMinor === order.extra?.cashbackMinor &&
+    record.manual === order.extra?.manual &&
     record.currency === order.amount.currency &&
     record.reference === order.reference &&
     record.original === order.original &&

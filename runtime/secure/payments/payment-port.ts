@@ -18,6 +18,7 @@ import type {
 import type { Screen, ScreenResult } from '../../api/screens.js'
 import type { CardPrompts, CardTransactionFactory } from '../card-transaction.js'
 import type { Texts } from '../texts.js'
+import type { TypedCardFactory } from '../typed-card.js'
 import type { Acquirers, AuthorisedKind } from './acquirer-port.js'
 import type { Owing } from './background.js'
 import type { Journal } from './journal.js'
@@ -43,6 +44,8 @@ export interface PaymentDependencies {
   readonly acquirers: Acquirers
   readonly merchant: MerchantDocument
   readonly cards: CardTransactionFactory
+  /** Absent where cards are a certified module's affair: then no number is typed. */
+  readonly typedCards?: TypedCardFactory | undefined
   /** The prompts of the payment that is about to start; closed when it is over, whatever became of it. */
   readonly prompts: (payment: {
     readonly owner: Owner

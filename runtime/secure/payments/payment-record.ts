@@ -152,6 +152,8 @@ export interface PaymentRecord {
   /** The road that the request left by: a reversal may find that its original can still arrive. */
   readonly sentOver?: SentOver
   readonly card?: CardFacts
+  /** Its card's number is typed. */
+  readonly manual?: boolean
   /** Why the stripe was read of a card with a chip. */
   readonly fallback?: ChipFailure
   /** Keyed one-way token of the PAN. */

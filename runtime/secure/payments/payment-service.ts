@@ -3,6 +3,7 @@ import { isPosternError, PosternError } from '../../../hal/base/errors.js'
 import { moneyFromJson, moneyToJson } from '../../../hal/base/money.js'
 import type {
   CollectRequest,
+  PaymentOutcome,
   PaymentView,
   PreauthoriseRequest,
   RefundRequest,
@@ -24,7 +25,7 @@ import { createReversals } from './reversals.js'
 import { createRounds } from './rounds.js'
 import { askTip, refusedByAcquirers, saleOrder, withTip } from './sale-order.js'
 import { createStuckItems } from './stuck-items.js'
-import { countSupervised } from './supervision.js'
+import { countSupervised, supervise, typedCardMinor } from './supervision.js'
 import { voidPayment } from './void-payment.js'
 
 /** Most changes handed to the open world at once. */
@@ -136,10 +137,34 @@ export function createPaymentService(given: PaymentDependencies): PaymentService
       return views.plain(subject, 'alreadyPaid')
     const refused = refusedByAcquirers(deps, request)
     if (refused !== undefined) return views.plain(subject, 'declined', refused)
-    if (request.tip !== true) return takeByCard(order, owner, signal)
-    const tip = await occupying(() => askTip(deps, order, signal ?? new AbortController().signal))
-    if (tip === undefined) return views.plain(subject, 'cancelled', 'CANCELLED')
-    return takeByCard(withTip(order, tip), owner, signal)
+    const until = signal ?? new AbortController().signal
+    const asked = await occupying(() => askedFirst(order, request, until))
+    if ('outcome' in asked) return views.plain(subject, asked.outcome, asked.code)
+    return takeByCard(asked, owner, signal, (step, record) => {
+      if (record.manual === true) countSupervised(deps, step, 'override')
+      return record
+    })
+  }
+
+  /** A supervisor's word for a typed card, the customer's tip; or why it goes no further. */
+  async function askedFirst(
+    order: Order,
+    { manual, tip, reference }: CollectRequest,
+    signal: AbortSignal,
+  ): Promise<Order | { readonly outcome: PaymentOutcome; readonly code: string }> {
+    let agreed = order
+    if (manual === true) {
+      if (order.amount.minor > typedCardMinor(deps)) return { outcome: 'declined', code: 'CAP_REACHED' }
+      if (!deps.isOnline()) return { outcome: 'needsNetwork', code: 'NO_NETWORK' }
+      const reason = deps.texts.text(localeHere(), 'manual.reason', { reference })
+      const word = await supervise(deps, { action: 'override', reason }, signal)
+      if (word.kind === 'refused')
+        return { outcome: word.code === 'CAP_REACHED' ? 'declined' : 'cancelled', code: word.code }
+      agreed = { ...order, extra: { ...order.extra, supervisor: word.supervisor } }
+    }
+    if (tip !== true) return agreed
+    const added = await askTip(deps, agreed, signal)
+    return added === undefined ? { outcome: 'cancelled', code: 'CANCELLED' } : withTip(agreed, added)
   }
 
   async function preauthorise(

@@ -6,7 +6,7 @@ import { checkedMoney } from './linked-operations.js'
 import type { Order } from './orders.js'
 import type { PaymentDependencies } from './payment-port.js'
 
-type Needs = Pick<PaymentDependencies, 'acquirers' | 'merchant' | 'session' | 'ask' | 'texts'>
+type Needs = Pick<PaymentDependencies, 'acquirers' | 'typedCards' | 'merchant' | 'session' | 'ask' | 'texts'>
 
 /** A tip is at most so much of the amount. */
 const MOST_TIP_PERCENT = 50n
@@ -14,7 +14,7 @@ const TIP_MS = 60_000
 
 /** The order of a collect, its tip left out. @throws PosternError `MONEY_INVALID` */
 export function saleOrder(deps: Pick<Needs, 'merchant'>, request: CollectRequest): Order {
-  const { key, reference, description, cashback, due, partial } = request
+  const { key, reference, description, cashback, due, partial, manual } = request
   const goods = checkedMoney(deps, request.amount)
   const cash = cashback === undefined ? undefined : checkedMoney(deps, cashback)
   if (due !== undefined && moneyFromJson(due).currency !== goods.currency)
@@ -29,18 +29,21 @@ export function saleOrder(deps: Pick<Needs, 'merchant'>, request: CollectRequest
       ...(cash === undefined ? {} : { cashbackMinor: cash.minor.toString() }),
       ...(partial === true ? { partialAllowed: true } : {}),
       ...(due === undefined ? {} : { dueMinor: due.minor }),
+      ...(manual === true ? { manual } : {}),
     },
   }
 }
 
 /** Why no acquirer takes what is asked for, or undefined. A part is a wish: without it all or nothing is approved. */
 export function refusedByAcquirers(
-  { acquirers }: Pick<Needs, 'acquirers'>,
+  { acquirers, typedCards }: Pick<Needs, 'acquirers' | 'typedCards'>,
   { cashback, tip, manual }: CollectRequest,
 ): string | undefined {
   const takes = (what: 'cashback' | 'tip' | 'manualEntry') =>
     acquirers.all.some(({ capabilities }) => capabilities[what])
-  if (manual === true && !takes('manualEntry')) return 'MANUAL_NOT_ALLOWED'
+  // A certified module reads cards only.
+  if (manual === true && (typedCards === undefined || !takes('manualEntry'))) return 'MANUAL_NOT_ALLOWED'
+  if (manual === true && cashback !== undefined) return 'MANUAL_NOT_ALLOWED'
   if (cashback !== undefined && !takes('cashback')) return 'CASHBACK_NOT_ALLOWED'
   return tip === true && !takes('tip') ? 'TIP_NOT_ALLOWED' : undefined
 }

@@ -10,12 +10,17 @@ const OVERRIDES = 20
 const REFUNDS = 20
 const REFUNDS_MINOR = 100_000n
 const UNLINKED_REFUND_MINOR = 10_000n
+const TYPED_CARD_MINOR = 50_000n
 
 const NONE: Supervised = { overrides: 0, refunds: 0, refundsMinor: '0' }
 
 /** The most that one refund may be which names no payment, in minor units. */
 export const unlinkedRefundMinor = ({ merchant }: Pick<Needs, 'merchant'>): bigint =>
   BigInt(merchant.supervision?.unlinkedRefundMinor ?? UNLINKED_REFUND_MINOR)
+
+/** The most that one payment by typed card may be, in minor units. */
+export const typedCardMinor = ({ merchant }: Pick<Needs, 'merchant'>): bigint =>
+  BigInt(merchant.supervision?.typedCardMinor ?? TYPED_CARD_MINOR)
 
 const shift = ({ journal }: Pick<Needs, 'journal'>): RoundRecord | undefined =>
   journal.openRounds().find(({ state }) => state !== 'CLOSED')

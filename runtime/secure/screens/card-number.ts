@@ -1,4 +1,5 @@
 // Does a typed value look like a card number? Luhn, length and issuer range together (ISO/IEC 7812-1).
+import { ascii } from '../../../hal/base/bytes.js'
 
 /** Card numbers of a scheme: first digits between two prefixes of one length, and how long they are. */
 export interface CardRange {
@@ -28,18 +29,18 @@ export const CARD_RANGES: readonly CardRange[] = [
   { scheme: 'Discover', from: '644', to: '659', lengths: [16, 17, 18, 19] },
 ]
 
-/** ISO/IEC 7812-1, annex B. */
-function luhn(digits: string): boolean {
+/** The check digit of ASCII digits (ISO/IEC 7812-1, annex B). */
+export function luhn(digits: Uint8Array): boolean {
   let sum = 0
   for (let i = 0; i < digits.length; i++) {
-    const digit = Number(digits[digits.length - 1 - i])
+    const digit = digits[digits.length - 1 - i]! - 0x30
     sum += i % 2 === 0 ? digit : digit > 4 ? digit * 2 - 9 : digit * 2
   }
   return sum % 10 === 0
 }
 
 const isCardNumber = (digits: string, ranges: readonly CardRange[]) =>
-  luhn(digits) &&
+  luhn(ascii.encode(digits)) &&
   ranges.some(({ from, to, lengths }) => {
     const prefix = digits.slice(0, from.length)
     return lengths.includes(digits.length) && prefix >= from && prefix <= to

@@ -5,7 +5,7 @@ import { encodeTlv } from '../../../hal/base/tlv.js'
 import type { HostMessage } from '../../../runtime/secure/payments/iso8583/host-message.js'
 import type { IssuerDecision } from '../issuer/issuer-host.js'
 import { type OpenedCard, openCard } from './card-data.js'
-import { isStripe, refusedEntry } from './entry-mode.js'
+import { isStripe, isTyped, refusedEntry, typedFacts } from './entry-mode.js'
 import type { Booking, Entry, EntryKind } from './ledger.js'
 import {
   type AcquirerOptions,
@@ -90,6 +90,7 @@ export function createRequestAnswer(options: AcquirerOptions): (message: HostMes
       pin: card.pin(),
       de55: message.elements.emv ?? new Uint8Array(0),
       stripe: isStripe(need(message, 'entryMode')),
+      ...(isTyped(need(message, 'entryMode')) ? { typed: typedFacts(toHex(card.track2))! } : {}),
       amountMinor: BigInt(booking.amountMinor),
       currencyNumeric: booking.currency,
     })

@@ -5,6 +5,15 @@ const STRIPES: readonly string[] = ['stripe', 'fallback']
 /** True for a stripe, a chip card's included. */
 export const isStripe = (entryMode: string): boolean => STRIPES.includes(entryMode)
 
+export const isTyped = (entryMode: string): boolean => entryMode === 'manual'
+
+/** What was typed: expiry YYMM and perhaps the security code, in track 2's place; undefined where it is no such thing. */
+export function typedFacts(track2: string): { expiry: string; cvv2?: string } | undefined {
+  const found = /^[0-9]{12,19}D([0-9]{4})(?:D([0-9]{3,4}))?F?$/.exec(track2)
+  if (found === null) return undefined
+  return { expiry: found[1]!, ...(found[2] === undefined ? {} : { cvv2: found[2] }) }
+}
+
 export interface EntryFacts {
   /** Of DE22, as the word that it means. */
   readonly entryMode: string
@@ -25,6 +34,7 @@ export function refusedEntry({
   hasFallbackReason,
   track2,
 }: EntryFacts): string | undefined {
+  if (isTyped(entryMode)) return hasChipData || typedFacts(track2) === undefined ? '30' : undefined
   if (!isStripe(entryMode)) return hasChipData && !hasFallbackReason ? undefined : '30'
   if (hasChipData) return '30'
   const serviceCode = /^[0-9]+D[0-9]{4}([0-9]{3})/.exec(track2)?.[1]

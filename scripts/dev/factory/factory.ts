@@ -105,6 +105,7 @@ export async function personalise({
           partial: true,
           tip: true,
           cashback: true,
+          manualEntry: true,
           upload: true,
         },
         // A small payment may do without the bank, where the operator takes the risk.

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../../../hal/base/clock.js'
 import { track2 } from './application-data.js'
 import { type ApplicationProfile, type CardProfile, loadProfiles } from './card-profile.js'
 import { makeIssuerAuthentication } from './cryptogram-data.js'
+import { cardVerificationValue } from './cvv.js'
 import { type CardAccount, type IssuerBooks, memoryBooks } from './issuer-books.js'
 import { ensureIssuerKeys, type IssuerKeys } from './issuer-keys.js'
 import { makeScripts } from './issuer-scripts.js'
@@ -25,6 +26,8 @@ export interface IssuerRequest {
   readonly de55: Uint8Array
   /** The card's stripe was read; its CVV is another than the chip's. */
   readonly stripe?: boolean
+  /** The number was typed: what came with it in the track's place. */
+  readonly typed?: { readonly expiry: string; readonly cvv2?: string }
   /** The message's own amount; it must be the one that the card signed. */
   readonly amountMinor: bigint
   /** ISO 4217 numeric, three digits. */
@@ -86,6 +89,8 @@ export function createIssuerHost(options: IssuerHostOptions): IssuerHost {
       const found = findCard(cards, request)
       if (found === undefined) return refusal(ANSWER.unknownCard)
       const { card, application } = found
+      if (request.typed !== undefined)
+        return authoriseTyped({ request, card, application, books, keys, clock }, request.typed)
       if (request.stripe) return authoriseStripe({ request, card, application, books, keys, clock })
       const cryptogram = readCryptogram(request.de55, application, keys)
       if (cryptogram === undefined) return refusal(ANSWER.formatError)
@@ -135,17 +140,44 @@ function authoriseStripe(it: {
   return { responseCode, scripts: [], cryptogramOk: undefined, pinOk }
 }
 
+/** Nothing but what is printed on the card: expiry, and the security code (CVV2: service code 000) where one came. */
+function authoriseTyped(
+  it: {
+    readonly request: IssuerRequest
+    readonly card: CardProfile
+    readonly application: ApplicationProfile
+    readonly books: IssuerBooks
+    readonly keys: IssuerKeys
+    readonly clock: Clock
+  },
+  { expiry, cvv2 }: NonNullable<IssuerRequest['typed']>,
+): IssuerDecision {
+  const { card, application, books, keys } = it
+  const account = books.load(`${card.id}.${application.aid}`) ?? freshAccount(application, card, keys)
+  const printed = application.expiry.slice(0, 4)
+  const right = expiry === printed && (cvv2 === undefined || cvv2 === securityCode(application, keys))
+  const responseCode = right
+    ? decideOnAccount({ ...it, account, pinOk: undefined }, false)
+    : ANSWER.doNotHonour
+  return { responseCode, scripts: [], cryptogramOk: undefined, pinOk: undefined }
+}
+
+/** The three digits on the back of a card. */
+export const securityCode = ({ pan, expiry }: ApplicationProfile, keys: IssuerKeys): string =>
+  cardVerificationValue(keys.master.cardVerification, pan, expiry.slice(0, 4), '000')
+
 function refusal(responseCode: string, cryptogramOk = false): IssuerDecision {
   return { responseCode, scripts: [], cryptogramOk, pinOk: undefined }
 }
 
 function findCard(
   cards: readonly CardProfile[],
-  { pan, panSequence }: IssuerRequest,
+  { pan, panSequence, typed }: IssuerRequest,
 ): { card: CardProfile; application: ApplicationProfile } | undefined {
   for (const card of cards)
     for (const application of card.applications)
-      if (application.pan === pan && application.panSequence === panSequence) return { card, application }
+      if (application.pan === pan && (typed !== undefined || application.panSequence === panSequence))
+        return { card, application }
   return undefined
 }
 

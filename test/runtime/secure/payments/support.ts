@@ -38,6 +38,7 @@ import type { BatchTotals } from '../../../../runtime/secure/payments/payment-re
 import { createPaymentService } from '../../../../runtime/secure/payments/payment-service.js'
 import { type CardVault, openCardVault } from '../../../../runtime/secure/payments/sealed-cards.js'
 import { loadTexts } from '../../../../runtime/secure/texts.js'
+import type { TypedCardFactory } from '../../../../runtime/secure/typed-card.js'
 
 export interface TestClock extends Clock {
   /** Moves time and wakes the sleepers whose time has come. */
@@ -481,6 +482,7 @@ export interface TerminalOptions {
   readonly prompts?: PaymentDependencies['prompts']
   readonly log?: Log
   readonly merchant?: MerchantDocument
+  readonly typedCards?: TypedCardFactory
   readonly fiscalSigner?: FiscalSigner | undefined
 }
 
@@ -507,6 +509,7 @@ export function startTerminal(options: TerminalOptions): Terminal {
     acquirers: options.acquirers ?? createAcquirers([options.host], () => [options.host.id]),
     merchant: options.merchant ?? MERCHANT,
     ...(options.fiscalSigner && { fiscalSigner: options.fiscalSigner }),
+    ...(options.typedCards && { typedCards: options.typedCards }),
     cards: options.cards ?? scriptedCards(options.card ?? {}, power, calls),
     prompts: options.prompts ?? (() => prompts),
     session: {

@@ -2,6 +2,8 @@
 import t, { type Test } from 'tap'
 import { loadFont } from '../../../../hal/base/font/font.js'
 import { money } from '../../../../hal/base/money.js'
+import type { Key } from '../../../../hal/keypad.js'
+import { createCardEntry } from '../../../../runtime/secure/screens/card-entry.js'
 import { createCardPrompts } from '../../../../runtime/secure/screens/card-prompts.js'
 import { createOperatorPrompts } from '../../../../runtime/secure/screens/operator-prompts.js'
 import { createScreenService } from '../../../../runtime/secure/screens/screen-service.js'
@@ -155,3 +157,53 @@ t.test('a supervisor sees what they agree to; time and abort give up', async (t)
   abort.abort()
   t.equal(await aborted, undefined)
 })
+
+t.test(
+  'a card is typed: checked as it is, never more than four digits on the glass, erased on the way',
+  async (t) => {
+    const { devices, screens } = setUp(t)
+    const { clock } = devices
+    const keys = (digits: string) => [...digits] as Key[]
+    const enter = createCardEntry({ screens, texts, clock })
+    const wanted = { amount: eur, locale: 'en', cvv2: true }
+    const typed = enter(wanted, never())
+    t.match(await devices.seen(), /Type the card\nNOT FOR PIN\n€49.90\nCard number/)
+    await devices.press(...keys('41111111111'), 'enter')
+    t.match(await devices.seen(), /at least 12 digits/)
+    await devices.press(...keys('11112'), 'enter')
+    t.match(await devices.seen(), /mistyped/)
+    t.match(await devices.seen(), /•••• •••• •••• 1112/)
+    t.notMatch(await devices.seen(), /4111/)
+    await devices.press('clear', '1', 'enter', ...keys('1336'), 'enter')
+    t.match(await devices.seen(), /month is 01 to 12/)
+    await devices.press('clear', 'clear', 'clear', 'clear', ...keys('0836'), 'enter')
+    t.match(await devices.seen(), /Security code/)
+    await devices.press(...keys('12'), 'enter')
+    t.match(await devices.seen(), /Three or four digits/)
+    await devices.press('3')
+    t.match(await devices.seen(), /•••/)
+    t.notMatch(await devices.seen(), /123/)
+    await devices.press('cancel', 'enter', ...keys('123'), 'enter')
+    const entry = await typed
+    if (entry.kind !== 'typed') throw new Error(entry.kind)
+    const word = (bytes: Uint8Array | undefined) => Buffer.from(bytes ?? []).toString('latin1')
+    t.same(
+      [word(entry.card.pan), word(entry.card.expiry), word(entry.card.cvv2)],
+      ['4111111111111111', '3608', '123'],
+    )
+    const without = enter({ ...wanted, cvv2: false }, never())
+    await devices.press(...keys('4111111111111111'), 'enter', ...keys('0836'), 'enter')
+    t.match(await without, { kind: 'typed', card: { cvv2: undefined } })
+    const cancelled = enter(wanted, never())
+    await devices.press('4', 'cancel')
+    t.match(await cancelled, { kind: 'cancelled' })
+    const late = enter(wanted, never())
+    await devices.press('4')
+    await clock.advance(60_001)
+    t.match(await late, { kind: 'timeout' })
+    const abort = new AbortController()
+    const aborted = enter(wanted, abort.signal)
+    abort.abort()
+    t.match(await aborted, { kind: 'cancelled' })
+  },
+)
