@@ -27,8 +27,6 @@ export function secureDrivers(clock: Clock): readonly Driver[] {
     evdevKeypadDriver(),
     gpioMatrixDriver(),
     gpioKeysDriver(),
-    pcscDriver,
-    pcscContactlessDriver,
     powerSupplyDriver(),
     max17048Driver(i2c),
     pcscDriver,
