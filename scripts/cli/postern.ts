@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { isPosternError } from '../../hal/base/errors.js'
 import { ceremonyCommand } from './ceremony.js'
 import { disputeCommand } from './dispute.js'
+import { halCommand } from './hal.js'
 import { journalCommand } from './journal.js'
 import { routeCommand } from './route.js'
 import { startCommand } from './start.js'
@@ -31,6 +32,7 @@ program.addCommand(journalCommand(program, wholeNumber))
 program.addCommand(routeCommand(program))
 program.addCommand(disputeCommand(program))
 program.addCommand(traceCommand(program))
+program.addCommand(halCommand(program, wholeNumber))
 
 try {
   await program.parseAsync()
