@@ -21,7 +21,11 @@ export interface BoardNeeds {
 }
 
 /** @throws PosternError `BOARD_UNUSABLE` without display, keypad or lights */
-export function openScreens({ board, clock, log }: BoardNeeds, texts: Texts): ScreenService {
+export function openScreens(
+  { board, clock, log }: BoardNeeds,
+  texts: Texts,
+  onMenuKey: () => void,
+): ScreenService {
   const display = board.device('display')
   const keypad = board.device('keypad')
   const indicators = board.device('indicators')
@@ -29,7 +33,7 @@ export function openScreens({ board, clock, log }: BoardNeeds, texts: Texts): Sc
     const why = board.problems.map(({ key, allowed }) => `${key}: ${allowed}`).join('; ')
     throw new PosternError('BOARD_UNUSABLE', `a terminal needs display, keypad and lights. ${why}`)
   }
-  return createScreenService({ display, keypad, indicators, clock, log, texts })
+  return createScreenService({ display, keypad, indicators, clock, log, texts, onMenuKey })
 }
 
 /** Card transactions by our own reader and kernel; their traces go below `dataDir`. */

@@ -2,17 +2,22 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+export const PROTECTIONS = [
+  'core-limit',
+  'core-pattern',
+  'swap',
+  'tracing',
+  'network',
+  'privileges',
+  'key-store',
+  'unreadable',
+] as const
+
 /** A protection that is missing: its name for programs, and what it means and how to get it for people. */
 export interface MissingProtection {
-  readonly name:
-    | 'core-limit'
-    | 'core-pattern'
-    | 'swap'
-    | 'tracing'
-    | 'network'
-    | 'privileges'
-    | 'key-store'
-    | 'unreadable'
+  readonly name: (typeof PROTECTIONS)[number]
+  /** What was found: a limit, a device, an interface; the words around it are the screen's. */
+  readonly detail: string
   readonly message: string
 }
 
@@ -31,10 +36,15 @@ export const readKernelFile: ReadKernelFile = (path) => {
 function coreLimit(read: ReadKernelFile): MissingProtection | undefined {
   const row = /^Max core file size\s+(\S+)\s+(\S+)/m.exec(read('/proc/self/limits') ?? '')
   if (row === null)
-    return { name: 'unreadable', message: 'limits of this process cannot be read (/proc/self/limits)' }
+    return {
+      name: 'unreadable',
+      detail: '/proc/self/limits',
+      message: 'limits of this process cannot be read (/proc/self/limits)',
+    }
   if (row[1] === '0' && row[2] === '0') return undefined
   return {
     name: 'core-limit',
+    detail: row[1]!,
     message: `core dumps are allowed (${row[1]}, at most ${row[2]}): start the unit with LimitCORE=0`,
   }
 }
@@ -43,9 +53,11 @@ function coreLimit(read: ReadKernelFile): MissingProtection | undefined {
 function corePattern(read: ReadKernelFile): MissingProtection | undefined {
   const pattern = (read('/proc/sys/kernel/core_pattern') ?? '').trim()
   if (!pattern.startsWith('|') || pattern.includes('systemd-coredump')) return undefined
+  const program = pattern.slice(1).split(' ')[0]!
   return {
     name: 'core-pattern',
-    message: `core dumps are piped to ${pattern.slice(1).split(' ')[0]}, which no limit binds: set kernel.core_pattern=core`,
+    detail: program,
+    message: `core dumps are piped to ${program}, which no limit binds: set kernel.core_pattern=core`,
   }
 }
 
@@ -67,6 +79,7 @@ function swap(read: ReadKernelFile): MissingProtection | undefined {
   }
   return {
     name: 'swap',
+    detail: onDisk.join(', '),
     message: `swap is active (${onDisk.join(', ')}): keys may be written to disk. Turn it off, or start the unit with MemorySwapMax=0 under cgroup v2`,
   }
 }
@@ -78,11 +91,13 @@ function processState(read: ReadKernelFile): MissingProtection[] {
   if (field('TracerPid') !== undefined && field('TracerPid') !== '0')
     missing.push({
       name: 'tracing',
+      detail: field('TracerPid')!,
       message: `process ${field('TracerPid')} traces this one and can read its keys`,
     })
   if (field('NoNewPrivs') === '0')
     missing.push({
       name: 'privileges',
+      detail: '',
       message: 'child processes may gain privileges: start the unit with NoNewPrivileges=yes',
     })
   return missing
@@ -98,6 +113,7 @@ function network(read: ReadKernelFile): MissingProtection | undefined {
   if (names.length === 0) return undefined
   return {
     name: 'network',
+    detail: names.join(', '),
     message: `the secure world sees the network (${names.join(', ')}): start the unit with PrivateNetwork=yes`,
   }
 }
@@ -111,6 +127,7 @@ export function missingProtections(
   if (keyStore === 'file')
     found.push({
       name: 'key-store',
+      detail: '',
       message:
         'keys lie under a passphrase in a file: an older copy of it is not recognised. Set keyStore to secure-element',
     })

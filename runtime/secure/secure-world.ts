@@ -34,6 +34,7 @@ import { createOperatorPrompts } from './screens/operator-prompts.js'
 import type { HomeScreen } from './screens/screen-service.js'
 import type { SecureConfig } from './secure-config.js'
 import { createSession } from './session.js'
+import { createTerminalCheck, type TerminalCheck } from './terminal-check.js'
 import { loadTexts } from './texts.js'
 import { typedCards } from './typed-card.js'
 
@@ -65,7 +66,8 @@ function selfTest(config: SecureConfig, log: Log): readonly MissingProtection[] 
 export async function startSecureWorld(options: SecureWorldOptions): Promise<SecureWorld> {
   const { config, board, clock, random, log } = options
   const texts = loadTexts()
-  const screens = openScreens(options, texts)
+  let check: TerminalCheck | undefined
+  const screens = openScreens(options, texts, () => void check?.review().catch(options.onFatal))
   /** What of the board does not work stands under every home screen. */
   const note = config.note ?? board.problems.map(({ key, value }) => `${key} ${value}`).join(', ')
   const showHome = (title: string, state: HomeScreen['state']) =>
@@ -217,6 +219,15 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     onFatal: options.onFatal,
   })
   payments.recover()
+  check = createTerminalCheck({
+    missing,
+    hosts: () => acquiring.management.hosts(),
+    changeKeys: (acquirer) => payments.changeKeys(acquirer),
+    authorise: (reason, signal) => session.authorise('override', reason, signal),
+    ask: (screen, signal) => screens.ask(screen, screens.language(), signal),
+    texts,
+    language: () => screens.language(),
+  })
   const stopListening = board.device('fiscal-signer')?.on((event) => {
     if (event.type === 'status' && event.status.presence === 'ready') payments.signerReady()
   })
@@ -233,7 +244,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
       ...pipes.methods,
       ...gateway.methods,
       'terminal.info': () => info(),
-      'terminal.protections': () => [...missing],
+      'terminal.protections': () => missing.map(({ name, message }) => ({ name, message })),
       'keys.inject': async ({ document }) => {
         const offer = documents.verify('keys', document, KeyPackage)
         const receipt = await keySets.inject(info().terminalId, offer)
@@ -270,6 +281,9 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   })
   screens.setLanguage(merchant.locale)
   showHome(merchant.name, 'starting')
+  // A terminal in the field says it to whoever holds it; a developer's would say it at every start.
+  if (config.profile === 'production' && missing.length > 0)
+    notice(texts.text(merchant.locale, 'check.atStart', { count: missing.length }))
   followPower(options, screens)
 
   return {

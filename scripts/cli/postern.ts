@@ -6,6 +6,7 @@ import { ceremonyCommand } from './ceremony.js'
 import { disputeCommand } from './dispute.js'
 import { halCommand } from './hal.js'
 import { journalCommand } from './journal.js'
+import { protectionsCommand } from './protections.js'
 import { routeCommand } from './route.js'
 import { startCommand } from './start.js'
 import { traceCommand } from './trace.js'
@@ -29,6 +30,7 @@ const program = new Command('postern')
 program.addCommand(startCommand(program, wholeNumber))
 program.addCommand(ceremonyCommand())
 program.addCommand(journalCommand(program, wholeNumber))
+program.addCommand(protectionsCommand(program, wholeNumber))
 program.addCommand(routeCommand(program))
 program.addCommand(disputeCommand(program))
 program.addCommand(traceCommand(program))

@@ -44,6 +44,8 @@ export interface Presenter {
    */
   suspend(): Promise<() => void>
   suspended(): boolean
+  /** Of what lies uppermost. */
+  level(): Level
   close(): Promise<void>
 }
 
@@ -246,6 +248,7 @@ export function createPresenter(devices: PresenterDevices): Presenter {
       }
     },
     suspended: () => top === dark,
+    level: () => top.level,
     async close() {
       unsubscribe()
       closing.abort()

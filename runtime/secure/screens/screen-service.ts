@@ -90,6 +90,8 @@ export interface ScreenServiceOptions {
   readonly cardRanges?: readonly CardRange[]
   /** The scan key was pressed, whatever is shown: it triggers the scanner. */
   readonly onScanKey?: () => void
+  /** The menu key was pressed over home or an app's screen; never over a prompt. */
+  readonly onMenuKey?: () => void
 }
 
 /** Screens that one app may have open; opening more closes its oldest. */
@@ -130,8 +132,9 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
     home: homeLayer,
   })
   const unsubscribe = keypad.on((event) => {
-    if (event.type !== 'key' || event.key !== 'scan' || event.repeat || presenter.suspended()) return
-    options.onScanKey?.()
+    if (event.type !== 'key' || event.repeat || presenter.suspended()) return
+    if (event.key === 'scan') options.onScanKey?.()
+    if (event.key === 'menu' && presenter.level() === 'app') options.onMenuKey?.()
   })
 
   const question =

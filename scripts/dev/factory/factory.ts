@@ -108,6 +108,8 @@ export async function personalise({
           manualEntry: true,
           upload: true,
         },
+        // What it answers with A0 wants another key; the month is for those who leave a terminal running.
+        management: { signOn: { codes: ['A1'] }, keyExchange: { everyDays: 30, codes: ['A0'] } },
         // A small payment may do without the bank, where the operator takes the risk.
         offlineFloorMinor: '2000',
         currency: MERCHANT.currency,

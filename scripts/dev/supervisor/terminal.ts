@@ -1,10 +1,12 @@
 // A development terminal: acquirer, cloud, hardware and the two worlds, started in order and watched.
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fromHex, toHex } from '../../../hal/base/bytes.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 import { parseBoard } from '../../../hal/board.js'
 import type { OpenConfig } from '../../../runtime/open/open-config.js'
 import type { SecureConfig } from '../../../runtime/secure/secure-config.js'
+import { deriveProtectionKey } from '../../key-room/packages.js'
 import type { AcquirerConfig } from '../acquirer/config.js'
 import type { CloudConfig } from '../cloud/config.js'
 import { MERCHANT_ID, TERMINAL_ID } from '../factory/documents.js'
@@ -222,6 +224,8 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
         query: { host: '127.0.0.1', port: 0 },
         tls: surroundings.acquirer,
         bdk: surroundings.bdk,
+        kbpk: toHex(deriveProtectionKey(fromHex(surroundings.master), TERMINAL_ID)),
+        signOnFirst: true,
         issuerKeys: surroundings.issuerKeys,
         issuerBooks: join(dev, 'issuer-books'),
         ledger: join(dev, 'ledger.db'),

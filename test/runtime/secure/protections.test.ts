@@ -2,8 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { PosternError } from '../../../hal/base/errors.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
-import { missingProtections } from '../../../runtime/secure/protections.js'
+import { checker } from '../../../runtime/api/contract.js'
+import { type Screen, type ScreenResult, Screen as ScreenSchema } from '../../../runtime/api/screens.js'
+import type { HostStanding, KeyChange } from '../../../runtime/secure/payments/network-management.js'
+import { missingProtections, PROTECTIONS } from '../../../runtime/secure/protections.js'
+import { createTerminalCheck } from '../../../runtime/secure/terminal-check.js'
+import { loadTexts } from '../../../runtime/secure/texts.js'
 
 const SOUND: Readonly<Record<string, string>> = {
   '/proc/self/limits':
@@ -52,4 +58,135 @@ t.test('the unit asks for what the self-test reads back', async (t) => {
   const unit = readFileSync(join(packageRoot, 'systemd/postern-secure.service'), 'utf8')
   for (const line of ['LimitCORE=0', 'MemorySwapMax=0', 'NoNewPrivileges=yes', 'PrivateNetwork=yes'])
     t.match(unit, new RegExp(`^${line}$`, 'm'))
+})
+
+/** Somebody at the terminal: what they press, screen by screen; what they saw. */
+function person(presses: ((screen: Screen) => ScreenResult)[]) {
+  const seen: Screen[] = []
+  return {
+    seen,
+    ask: async (screen: Screen, signal: AbortSignal): Promise<ScreenResult> => {
+      seen.push(screen)
+      if (screen.kind === 'progress')
+        return new Promise((resolve) =>
+          signal.addEventListener('abort', () => resolve({ type: 'closed' }), { once: true }),
+        )
+      return presses.shift()?.(screen) ?? { type: 'back' }
+    },
+  }
+}
+const choose =
+  (label: RegExp) =>
+  (screen: Screen): ScreenResult => {
+    const items = screen.kind === 'list' || screen.kind === 'details' ? screen.items : []
+    return { type: 'selected', id: items.find((item) => label.test(item.label))!.id }
+  }
+const read = (): ScreenResult => ({ type: 'confirmed' })
+
+const HOST: HostStanding = {
+  acquirer: 'bank',
+  terminalId: 'TERM0001',
+  keySet: 'acquirer',
+  keys: { scheme: 'tdes', ikid: 'FFFF9876543210E00000', used: 524_287, left: 524_288, proven: true },
+  record: { acquirer: 'bank', sinceMs: 0, exchangedAtMs: 0, checkValue: 'A1B2C3', lastFailure: null },
+  exchanges: true,
+}
+
+t.test(
+  'on the screen each missing protection says what it means and what to do, in every language',
+  async (t) => {
+    const texts = loadTexts()
+    for (const language of texts.languages)
+      for (const name of PROTECTIONS) {
+        const at = person([choose(/./), read])
+        const check = createTerminalCheck({
+          missing: [{ name, detail: 'DETAIL', message: '' }],
+          hosts: async () => [],
+          changeKeys: async () => ({ kind: 'failed', code: '-' }),
+          authorise: async () => undefined,
+          ask: at.ask,
+          texts,
+          language: () => language,
+        })
+        await check.review()
+        const [list, message] = at.seen
+        t.equal(checker(ScreenSchema)(list), undefined, name)
+        t.equal(checker(ScreenSchema)(message), undefined, name)
+        t.match(list, { items: [{ mark: 'attention' }] })
+        t.match(
+          message,
+          { kind: 'message', tone: 'warning', text: /^[^{}]+\n[^{}]+$/ },
+          `${language} ${name}`,
+        )
+      }
+  },
+)
+
+t.test('keys of each acquirer: how far they are used, and a supervisor changes them', async (t) => {
+  const failing: HostStanding = {
+    ...HOST,
+    acquirer: 'other',
+    keys: undefined,
+    record: { acquirer: 'other', sinceMs: 0, lastFailure: { what: 'signOn', code: 'RESPONSE_58', atMs: 0 } },
+    exchanges: false,
+  }
+  const asked: string[] = []
+  const results: KeyChange[] = [
+    { kind: 'changed', checkValue: 'D4E5F6' },
+    { kind: 'failed', code: 'TR31_REFUSED' },
+  ]
+  let supervisor: string | undefined
+  const at = person([
+    choose(/All protections/),
+    read,
+    choose(/Keys of other/),
+    () => ({ type: 'back' }),
+    choose(/Keys of bank/),
+    choose(/Change the key/),
+    (screen) => {
+      t.match(screen, { kind: 'list' }, 'without a code nothing is changed')
+      supervisor = '9001'
+      return choose(/Keys of bank/)(screen)
+    },
+    choose(/Change the key/),
+    read,
+    choose(/Keys of bank/),
+    choose(/Change the key/),
+    read,
+    choose(/Keys of bank/),
+    choose(/Change the key/),
+    read,
+  ])
+  const check = createTerminalCheck({
+    missing: [],
+    hosts: async () => [HOST, failing],
+    changeKeys: async (acquirer) => {
+      asked.push(acquirer)
+      const result = results.shift()
+      if (result === undefined) throw new PosternError('BUSY', 'a payment is under way')
+      return result
+    },
+    authorise: async (reason) => {
+      t.match(reason, /key of bank/)
+      return supervisor
+    },
+    ask: at.ask,
+    texts: loadTexts(),
+    language: () => 'en',
+  })
+  await Promise.all([check.review(), check.review()])
+  t.equal(at.seen.filter(({ kind }) => kind === 'progress').length, 3, 'one review at a time')
+  t.same(asked, ['bank', 'bank', 'bank'])
+  t.match(at.seen[0], {
+    items: [
+      { label: 'All protections are in place', mark: 'done' },
+      { label: 'Keys of bank', detail: '49 % used, 524288 left', mark: 'done' },
+      { label: 'Keys of other', detail: /no keys/, mark: 'attention' },
+    ],
+  })
+  const messages = at.seen.flatMap((screen) => (screen.kind === 'message' ? [screen.text] : []))
+  t.match(messages, [/network are shut off/, /Check value D4E5F6/, /TR31_REFUSED.*old key goes on/, /BUSY/])
+  for (const screen of at.seen) t.equal(checker(ScreenSchema)(screen), undefined, screen.kind)
+  const details = at.seen.find((screen) => screen.kind === 'details' && screen.title === 'other')
+  t.match(details, { items: [], rows: [{}, {}, {}, {}, { value: /RESPONSE_58 1970/ }] })
 })
