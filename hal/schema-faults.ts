@@ -18,6 +18,7 @@ interface AnySchema {
   readonly enum?: readonly unknown[]
   readonly anyOf?: readonly AnySchema[]
   readonly properties?: Readonly<Record<string, AnySchema>>
+  readonly patternProperties?: Readonly<Record<string, AnySchema>>
   readonly required?: readonly string[]
   readonly additionalProperties?: AnySchema | boolean
   readonly items?: AnySchema
@@ -31,6 +32,8 @@ interface AnySchema {
 /** Everything that is wrong, one row a place, at most 20. Empty where `value` fits. */
 export function schemaFaults(schema: TSchema | object, value: unknown): readonly SchemaFault[] {
   const faults = new Map<string, SchemaFault>()
+  /** Faults in places that the schema has no words for: told only where they are all there is, but never dropped. */
+  const unnamed: SchemaFault[] = []
   const add = (path: string, allowed: string, at: unknown) => {
     if (faults.size < 20 && !faults.has(path)) faults.set(path, { path, value: shown(at), allowed })
   }
@@ -41,15 +44,19 @@ export function schemaFaults(schema: TSchema | object, value: unknown): readonly
     const params = error.params as { additionalProperties?: string[]; requiredProperties?: string[] }
     if (error.keyword === 'additionalProperties') {
       const known = Object.keys(here?.properties ?? {}).join(', ')
-      for (const key of params.additionalProperties ?? []) {
-        add(`${path}/${key}`, `is no known key; there are ${known || 'none'}`, valueAt(at, `/${key}`))
-      }
+      const patterns = Object.keys(here?.patternProperties ?? {}).join(' or ')
+      const rule = patterns
+        ? `has a key that has to fit ${patterns}`
+        : `is no known key; there are ${known || 'none'}`
+      for (const key of params.additionalProperties ?? []) add(`${path}/${key}`, rule, valueAt(at, `/${key}`))
     } else if (error.keyword === 'required') {
       for (const key of params.requiredProperties ?? []) {
         add(`${path}/${key}`, `has to be there: ${describe(here?.properties?.[key])}`, undefined)
       }
     } else if (here !== undefined) add(path, `has to be ${describe(here)}`, at)
+    else unnamed.push({ path, value: shown(at), allowed: error.message })
   }
+  if (faults.size === 0) return unnamed.slice(0, 1)
   return [...faults.values()].filter(
     // An object is not wrong by itself where one of its keys is named already.
     ({ path }, _, all) => !all.some((other) => other.path.startsWith(`${path}/`)),
@@ -96,6 +103,7 @@ function schemaAt(schema: AnySchema, path: string): AnySchema | undefined {
     if (here === undefined) return undefined
     const next: AnySchema | undefined =
       here.properties?.[key] ??
+      Object.entries(here.patternProperties ?? {}).find(([pattern]) => new RegExp(pattern).test(key))?.[1] ??
       here.items ??
       (typeof here.additionalProperties === 'object' ? here.additionalProperties : undefined)
     // Inside a union the union itself says what is allowed.

@@ -7,6 +7,7 @@ import { framebufferDriver } from './framebuffer/framebuffer-driver.js'
 import { gpioKeysDriver } from './gpio/gpio-keys.js'
 import { gpioMatrixDriver } from './gpio/matrix-keypad.js'
 import { i2cBuses } from './i2c/i2c-bus.js'
+import { lineIndicatorsDriver } from './indicators/line-indicators.js'
 import { sh1106Driver, ssd1306Driver } from './oled/oled-driver.js'
 import { pcscContactlessDriver, pcscDriver } from './pcsc/pcsc-driver.js'
 import { pkcs11Driver } from './pkcs11/pkcs11-driver.js'
@@ -15,6 +16,7 @@ import { max17048Driver } from './power/max17048.js'
 import { powerSupplyDriver } from './power/power-supply-driver.js'
 import { keyboardStripeReaderDriver } from './stripe/keyboard-stripe-reader.js'
 import { serialStripeReaderDriver } from './stripe/serial-stripe-reader.js'
+import { gpioTamperDriver } from './tamper/gpio-tamper.js'
 import { tpm2Driver } from './tpm2/tpm2-driver.js'
 
 export function secureDrivers(clock: Clock): readonly Driver[] {
@@ -27,6 +29,8 @@ export function secureDrivers(clock: Clock): readonly Driver[] {
     evdevKeypadDriver(),
     gpioMatrixDriver(),
     gpioKeysDriver(),
+    lineIndicatorsDriver(),
+    gpioTamperDriver(),
     powerSupplyDriver(),
     max17048Driver(i2c),
     pcscDriver,

@@ -2,7 +2,7 @@
 import type { Clock } from '../../../hal/base/clock.js'
 import type { Log } from '../../../hal/base/log.js'
 import type { Display } from '../../../hal/display.js'
-import type { Indicators, ToneStep } from '../../../hal/indicators.js'
+import type { IndicatorPriority, Indicators, ToneStep } from '../../../hal/indicators.js'
 import type { KeyPress, Keypad } from '../../../hal/keypad.js'
 import type { Renderer } from './renderer.js'
 import type { Scene, StatusFacts } from './scene.js'
@@ -169,8 +169,8 @@ export function createPresenter(devices: PresenterDevices): Presenter {
       log.error('screens.secureLight', { error: String(error) })
     })
   }
-  const sound = (steps: readonly ToneStep[]) => {
-    if (indicators.capabilities.tones) indicators.tone(steps, closing.signal).catch(() => undefined)
+  const sound = (steps: readonly ToneStep[], priority: IndicatorPriority) => {
+    if (indicators.capabilities.tones) indicators.tone(steps, closing.signal, priority).catch(() => undefined)
   }
 
   const restack = () => {
@@ -195,7 +195,10 @@ export function createPresenter(devices: PresenterDevices): Presenter {
   const unsubscribe = keypad.on((event) => {
     if (event.type !== 'key') return
     const outcome = top.press(event)
-    if (outcome !== 'silent' && !event.repeat) sound(outcome === 'taken' ? CLICK : REFUSED)
+    if (outcome !== 'silent' && !event.repeat) {
+      if (outcome === 'taken') sound(CLICK, 'low')
+      else sound(REFUSED, 'normal')
+    }
   })
   setLight(false)
   void schedule()

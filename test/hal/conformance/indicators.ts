@@ -50,6 +50,23 @@ export async function indicatorsConformance(t: Test, bench: IndicatorsBench): Pr
     t.equal(await codeOf('17 steps', indicators.tone(Array(17).fill({ hz: 1, ms: 1 }))), 'DEVICE_UNSUPPORTED')
   })
 
+  await run('an alarm is heard and seen over everything below it', async (t, indicators) => {
+    await within('alarm', indicators.light('secure', 'on', 'alarm'))
+    await within('below', indicators.light('secure', 'off'))
+    await eventually('the alarm shows', () => bench.light('secure') === 'on')
+    await within('below', indicators.light('secure', 'blink', 'low'))
+    await within('no alarm', indicators.light('secure', 'off', 'alarm'))
+    await eventually('what waited below', () => bench.light('secure') === 'blink')
+    await within('dark', indicators.light('secure', 'off', 'low'))
+    if (!indicators.capabilities.tones) return t.comment('no buzzer')
+    const alarm = indicators.tone(Array(4).fill({ hz: 440, ms: 2_000 }), undefined, 'alarm')
+    await eventually('the alarm', () => bench.sounding()?.[0] === 440)
+    await within('a click is not heard', indicators.tone([{ hz: 1000, ms: 2_000 }], undefined, 'low'), 1_900)
+    t.equal(bench.sounding()?.[0], 440)
+    await within('the same priority is', indicators.tone([{ hz: 660, ms: 20 }], undefined, 'alarm'))
+    await within('the replaced alarm', alarm, 1_900)
+  })
+
   await run('an aborted tone falls silent', async (t, indicators) => {
     if (!indicators.capabilities.tones) return t.comment('no buzzer')
     const stop = new AbortController()
