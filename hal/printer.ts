@@ -51,6 +51,8 @@ export type PrintOutcome =
       readonly kind: 'interrupted'
       readonly cause: Exclude<PrinterState, 'ready' | 'busy'> | 'aborted'
       readonly bytesAcked: number
+      /** What had been sent to it: all that can be on paper. 0 where the job never began. */
+      readonly bytesSent: number
     }
 
 /**

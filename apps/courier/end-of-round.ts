@@ -163,7 +163,7 @@ function handInOf(ui: Ui, desk: Desk, close: RoundClose): HandIn {
 }
 
 const printHandIn = (ui: Ui, desk: Desk, message: HandIn) =>
-  print(ui, () => desk.host['printer.print']({ blocks: handInPaper(ui.texts(), message) }))
+  print(ui, desk, () => desk.host['printer.print']({ blocks: handInPaper(ui.texts(), message) }))
 
 /** Prints the slip of the last hand-in again; says so where there was none. */
 export async function printLastHandIn(ui: Ui, desk: Desk): Promise<void> {

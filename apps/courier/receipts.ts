@@ -6,14 +6,21 @@ import type { Ui } from './ui.js'
 
 type Copy = 'customer' | 'merchant'
 
-/** Prints, and when the printer can't, says what to mend and offers to try again. True once it is on paper. */
-export async function print(ui: Ui, job: () => Promise<PrintResult>): Promise<boolean> {
+/**
+ * Prints, and when the printer can't, says what to mend and offers to go on where it stopped or to print again. True
+ * once it is on paper.
+ */
+export async function print(ui: Ui, desk: Desk, whole: () => Promise<PrintResult>): Promise<boolean> {
+  let job = whole
   for (;;) {
     const { t } = ui.texts()
     let trouble: string
+    let rest: string | undefined
     try {
-      const { outcome } = await ui.busy(t('printing'), job())
+      const result = await ui.busy(t('printing'), job())
+      const { outcome } = result
       if (outcome === 'printed') return true
+      rest = result.job
       trouble = t(`printer.${outcome}`)
     } catch (error) {
       // The payment stands, whatever became of its paper.
@@ -25,16 +32,22 @@ export async function print(ui: Ui, job: () => Promise<PrintResult>): Promise<bo
       title: t('printer.title'),
       text: trouble,
       items: [
+        ...(rest === undefined ? [] : [{ id: 'resume', label: t('printer.resume') }]),
         { id: 'again', label: t('printer.again') },
         { id: 'without', label: t('printer.without') },
       ],
     })
     if (shown.type !== 'selected' || shown.id === 'without') return false
+    const interrupted = rest
+    job =
+      shown.id === 'resume' && interrupted !== undefined
+        ? () => desk.host['printer.resume']({ job: interrupted })
+        : whole
   }
 }
 
 const receipt = (ui: Ui, desk: Desk, key: string, copy: Copy) =>
-  print(ui, () => desk.host['printer.receipt']({ key, copy }))
+  print(ui, desk, () => desk.host['printer.receipt']({ key, copy }))
 
 /** After a payment: the customer's copy, and the courier's on request. */
 export async function printReceipts(ui: Ui, desk: Desk, { key, code }: PaymentView): Promise<void> {

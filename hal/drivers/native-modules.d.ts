@@ -3,12 +3,14 @@ declare module 'epoll' {
   namespace lib {
     interface Watcher {
       add(fd: number, events: number): Watcher
+      modify(fd: number, events: number): Watcher
       remove(fd: number): Watcher
       close(): void
     }
     const Epoll: {
       new (listener: (error: Error | null, fd: number, events: number) => void): Watcher
       readonly EPOLLIN: number
+      readonly EPOLLOUT: number
     }
   }
   export = lib

@@ -11,7 +11,7 @@ export type PrinterAction =
   | { readonly kind: 'rows'; readonly rows: readonly Uint8Array[] }
   | { readonly kind: 'cut' }
   /** Answered when everything before it is on paper. */
-  | { readonly kind: 'reply'; readonly what: 'paperSensor' | 'identity' }
+  | { readonly kind: 'reply'; readonly what: 'paperSensor' | 'paperEnd' | 'identity' }
 
 /** The interpreter's memory; `ESC @` sets it back. */
 export interface PrinterMemory {
@@ -154,6 +154,8 @@ export const ESCPOS_HANDLERS: Readonly<Record<string, Handler>> = {
     if (codePageUpperHalf(n) === undefined) m.refuse(`code page ${n}`)
     else m.codePage = n
   },
+  'ESC v': (m) => void m.actions.push({ kind: 'reply', what: 'paperEnd' }),
+  'ESC 7': () => {}, // the heat of the head: the machine's paper knows one black
   'FS .': () => {},
   'GS !': (m, [n = 0]) => void Object.assign(m.style, times(n)),
   'GS (': twoDimensional,

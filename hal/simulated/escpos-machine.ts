@@ -169,6 +169,11 @@ export class EscposMachine {
     return this.#paperOut || has('coverOpen') || has('headHot') || has('jam') || has('silent')
   }
 
+  /** ESC v is answered without paper too, where nothing stands before it. */
+  get #asksForPaper(): boolean {
+    return this.#paperOut && this.#used >= 2 && this.#buffer[0] === 0x1b && this.#buffer[1] === 0x76
+  }
+
   /** Real-time commands act when they arrive. True where the byte ended one that cleared the buffer. */
   #clearedBy(byte: number): boolean {
     const heard = this.#realTime.heard(byte)
@@ -221,7 +226,7 @@ export class EscposMachine {
 
   async #run(): Promise<void> {
     while (!this.#closed) {
-      if (this.#stopped || !this.#step()) await this.#pause()
+      if ((this.#stopped && !this.#asksForPaper) || !this.#step()) await this.#pause()
       const generation = this.#generation
       for (const action of this.#memory.actions.splice(0)) {
         if (generation === this.#generation) await this.#perform(action, generation)
@@ -303,9 +308,15 @@ export class EscposMachine {
       case 'reply': {
         // In sequence: what came before is on paper first.
         await this.#catchUp(0)
+        // A mechanism says that its paper is out; GS r waits for paper.
+        if (action.what === 'paperEnd' && this.#paperOut) {
+          this.#emit({ type: 'transmit', bytes: Uint8Array.of(0x04) })
+          return
+        }
         while (this.#stopped && generation === this.#generation && !this.#closed) await this.#pause()
         if (generation !== this.#generation || this.#closed) return
-        const byte = action.what === 'identity' ? 0x02 : this.#paperLow ? 0x03 : 0x00
+        const byte =
+          action.what === 'identity' ? 0x02 : action.what === 'paperEnd' ? 0x00 : this.#paperLow ? 0x03 : 0x00
         this.#emit({ type: 'transmit', bytes: Uint8Array.of(byte) })
         return
       }

@@ -94,6 +94,11 @@ export const HostMethods = {
     ),
     result: PrintResult,
   },
+  /** Prints the rest of an interrupted job below a line that says so. Refused with PRINT_JOB_UNKNOWN after a while. */
+  'printer.resume': {
+    params: Type.Object({ job: Type.String({ pattern: '^print-[0-9]{1,12}$' }) }, closed),
+    result: PrintResult,
+  },
   /** Lights the scanner until something is read; scans also arrive unasked as `event.scan`. */
   'scanner.trigger': { params: Nothing, result: Nothing },
   'storage.get': {

@@ -36,7 +36,10 @@ export const PrintDocument = Type.Object(
 export type PrintBlock = Static<typeof PrintBlock>
 export type PrintDocument = Static<typeof PrintDocument>
 
-/** How printing ended. `paperOut` and the rest name what a person must mend; printing again is safe. */
+/**
+ * How printing ended. `paperOut` and the rest name what a person must mend; printing again is safe. Where part of it is
+ * on paper, `job` goes to `printer.resume`, which prints the rest.
+ */
 export const PrintResult = Type.Object(
   {
     outcome: Type.Enum([
@@ -50,6 +53,7 @@ export const PrintResult = Type.Object(
       'unknown',
       'aborted',
     ]),
+    job: Type.Optional(Type.String({ pattern: '^print-[0-9]{1,12}$' })),
   },
   closed,
 )

@@ -1,13 +1,15 @@
 // The ESC/POS driver through serialport and a pty at a paced baud rate, with the printer machine at the other end.
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemClock } from '../../hal/base/clock.js'
 import { loadFont } from '../../hal/base/font/font.js'
 import { packageRoot } from '../../hal/base/package-root.js'
-import { escposSerialDriver } from '../../hal/drivers/escpos/escpos-driver.js'
+import { deviceFilePortOpener } from '../../hal/drivers/device-file-port.js'
+import { escposSerialDriver, escposUsbDriver } from '../../hal/drivers/escpos/escpos-driver.js'
 import { EscposMachine } from '../../hal/simulated/escpos-machine.js'
 import { ptyMissing } from '../../scripts/dev/pty.js'
 import { ptyPrinter } from '../../scripts/dev/pty-printer.js'
@@ -15,6 +17,7 @@ import { printerConformance } from '../hal/conformance/printer.js'
 import { eventually, testContext, within } from '../hal/conformance/support.js'
 
 t.setTimeout(240_000)
+const packageJson = join(packageRoot, 'package.json')
 const missing = ptyMissing()
 const folder = mkdtempSync(join(tmpdir(), 'pty-'))
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
@@ -47,6 +50,47 @@ if (missing !== undefined) {
     })
     await pty.stop()
     machine.close()
+  })
+
+  await t.test(
+    'conformance over a character device, as a USB printer is: non-blocking, its own pace',
+    async (t) => {
+      const { machine, pty, path } = await bench(230_400, 4000)
+      await printerConformance(t, {
+        open: () => escposUsbDriver.open({ path, pollMs: 200 }, testContext('printer')),
+        trouble: (what, on) => machine.setFault(what, on),
+        printedRows: () => machine.counters.printedRows,
+        longJobMs: 20_000,
+        cable: pty,
+      })
+      t.equal(machine.counters.overflowBytes, 0)
+      await pty.stop()
+      machine.close()
+    },
+  )
+
+  await t.test('a device that takes no bytes holds up neither its status nor the thread pool', async (t) => {
+    const path = join(folder, 'stuck')
+    // Nobody reads at the other end: the kernel's buffer fills and stays full.
+    const socat = spawn('socat', [`PTY,raw,echo=0,link=${path}`, 'EXEC:sleep 600'], { stdio: 'ignore' })
+    t.teardown(() => socat.kill('SIGKILL'))
+    await eventually('the pty', () => existsSync(path))
+    const port = await deviceFilePortOpener({ path })()
+    let written = false
+    port.write(new Uint8Array(1 << 20)).then(
+      () => {
+        written = true
+      },
+      () => undefined,
+    )
+    await Promise.all(
+      Array.from({ length: 16 }, () => within('a file is read meanwhile', readFile(packageJson))),
+    )
+    t.equal(written, false)
+    await port.close()
+    const printer = await within('open', escposUsbDriver.open({ path, pollMs: 200 }, testContext('printer')))
+    t.match(printer.status(), { presence: 'lost', detail: /does not answer/ })
+    await within('close', printer.close())
   })
 
   await t.test('done is not written: at 9600 baud a job takes its wire time', async (t) => {

@@ -9,16 +9,31 @@ export const FENCE = Uint8Array.of(0x1d, 0x72, 0x01)
 /** DLE DC4 fn 8: drops what is in the buffers. Answered by 37 25 00. */
 export const CLEAR_BUFFER = Uint8Array.of(0x10, 0x14, 8, 1, 3, 20, 1, 6, 2, 8)
 
+/**
+ * How a kind of printer tells its state. `real-time`: DLE EOT at any time, GS r 1 as a fence. `in-sequence`: bare
+ * mechanisms answer ESC v where they are in their buffer, one byte with bit 2 for no paper, and nothing else.
+ * CSN-A2 manual, ESC v; Adafruit Thermal Printer Library, hasPaper
+ */
+export type StatusDialect = 'real-time' | 'in-sequence'
+export const MECHANISM_FENCE = Uint8Array.of(0x1b, 0x76)
+
 export type Answer =
   | { readonly kind: 'status'; readonly byte: number } // of DLE EOT n
-  | { readonly kind: 'fence'; readonly paperLow: boolean } // of GS r 1
+  | { readonly kind: 'fence'; readonly paperLow: boolean; readonly paperOut: boolean } // of GS r 1 or ESC v
   | { readonly kind: 'cleared' }
 
 /**
  * Tells answers apart: DLE EOT has bits 0, 1, 4, 7 fixed to 0, 1, 1, 0; GS r has bits 4 and 7 fixed to 0.
  * Whatever else comes (XON, XOFF, automatic status) is dropped.
  */
-export function answerReader(heard: (answer: Answer) => void): (bytes: Uint8Array) => void {
+export function answerReader(
+  heard: (answer: Answer) => void,
+  dialect: StatusDialect = 'real-time',
+): (bytes: Uint8Array) => void {
+  if (dialect === 'in-sequence')
+    return (bytes) => {
+      for (const byte of bytes) heard({ kind: 'fence', paperLow: false, paperOut: (byte & 0x04) !== 0 })
+    }
   let block: number[] | undefined
   return (bytes) => {
     for (const byte of bytes) {
@@ -31,7 +46,8 @@ export function answerReader(heard: (answer: Answer) => void): (bytes: Uint8Arra
         }
       } else if (byte === 0x37) block = []
       else if ((byte & 0x93) === 0x12) heard({ kind: 'status', byte })
-      else if ((byte & 0x90) === 0x00) heard({ kind: 'fence', paperLow: (byte & 0x03) !== 0 })
+      else if ((byte & 0x90) === 0x00)
+        heard({ kind: 'fence', paperLow: (byte & 0x03) !== 0, paperOut: false })
     }
   }
 }
@@ -65,6 +81,14 @@ export interface Condition {
   /** Undefined where the printer can print. */
   readonly problem: { readonly state: StatusBit['state']; readonly detail: string } | undefined
   readonly paperLow: boolean
+}
+
+/** What an in-sequence answer says. */
+export function conditionOfPaper(paperOut: boolean): Condition {
+  return {
+    problem: paperOut ? { state: 'paperOut', detail: 'the paper is out' } : undefined,
+    paperLow: false,
+  }
 }
 
 /** What the status bytes say together. */

@@ -3,6 +3,11 @@ import { type Static, type TProperties, Type } from 'typebox'
 import type { Driver, DriverContext } from '../../board.js'
 import type { OpenBytePort } from '../../byte-port.js'
 import type { Printer } from '../../printer.js'
+import {
+  DeviceFilePortOptions,
+  type DeviceFilePortSettings,
+  deviceFilePortOpener,
+} from '../device-file-port.js'
 import { SerialPortOptions, type SerialPortSettings, serialPortOpener } from '../serial-port.js'
 import { openEscposPrinter } from './escpos-printer.js'
 import { type Density, PRINTER_PROFILES, type PrinterProfile, type PrinterProfileName } from './profiles.js'
@@ -87,4 +92,12 @@ export const escposSerialDriver = escposDriver<SerialSettings>(
   SERIAL_OPTIONS,
   (settings) => serialPortOpener({ ...settings, baudRate: settings.baudRate ?? 115_200 }),
   (settings, { baudRate }) => ({ ...settings, baudRate: settings.baudRate ?? baudRate }),
+)
+
+/** ESC/POS over a USB printer's character device. Profile driver `escpos-usb`. */
+export const escposUsbDriver = escposDriver<DeviceFilePortSettings>(
+  'escpos-usb',
+  DeviceFilePortOptions,
+  deviceFilePortOpener,
+  (settings) => settings,
 )

@@ -5,7 +5,7 @@ import type { BytePort, OpenBytePort } from '../../byte-port.js'
 import { createDeviceBase, deviceError } from '../../device-base.js'
 import type { Printer, PrinterEvent, PrinterState, PrintJob, PrintOutcome } from '../../printer.js'
 import { keepPortOpen } from '../kept-port.js'
-import type { Condition } from './answers.js'
+import { type Condition, conditionOfPaper } from './answers.js'
 import { type Conversation, converse } from './conversation.js'
 import { cutJob } from './cut-job.js'
 import { type InterruptCause, type JobState, newJob, nextJob, outcomeOf } from './printer-job.js'
@@ -106,7 +106,7 @@ export async function openEscposPrinter(
   }
 
   const up = (port: BytePort) => {
-    talk = converse(port, clock, options.baudRate)
+    talk = converse(port, clock, options.baudRate, options.profile.dialect)
     dirty = true
     void poll(talk)
   }
@@ -159,8 +159,14 @@ export async function openEscposPrinter(
         while (outstanding() > 0 && outstanding() + size > windowBytes && mayGoOn())
           await nextChange(POLL_PRINTING_MS, signal)
         if (!mayGoOn()) break
-        await current.send(portion.bytes, (paperLow) => {
+        // Told before it goes: when the port is lost in the middle, some of it may be on paper.
+        change(nextJob(state(), { kind: 'sent', end: portion.end }))
+        await current.send(portion.bytes, ({ paperLow, paperOut }) => {
           progressMs = clock.monotonicMs()
+          if (paperOut) {
+            condition = conditionOfPaper(true)
+            return wake()
+          }
           setLow(paperLow)
           base.count('ReceiptLinePrintedCount', portion.lines)
           base.count('ReceiptCharacterPrintedCount', portion.characters)
@@ -169,7 +175,6 @@ export async function openEscposPrinter(
           change(nextJob(state(), { kind: 'acked', end: portion.end }))
           wake()
         })
-        change(nextJob(state(), { kind: 'sent', end: portion.end }))
       }
       while (mayGoOn()) await nextChange(POLL_PRINTING_MS, signal)
     } catch (error) {
@@ -209,7 +214,12 @@ export async function openEscposPrinter(
       if (cause === undefined) throw error
       change(nextJob(state, { kind: 'interrupt', cause }))
     }
-    const outcome = outcomeOf(state) ?? { kind: 'interrupted', cause: 'unknown', bytesAcked: state.acked }
+    const outcome = outcomeOf(state) ?? {
+      kind: 'interrupted',
+      cause: 'unknown',
+      bytesAcked: state.acked,
+      bytesSent: state.sent,
+    }
     base.count('JobCount')
     if (outcome.kind === 'interrupted') {
       base.count('InterruptedJobCount')

@@ -43,6 +43,6 @@ export function nextJob(job: JobState, input: JobInput): JobState {
 export function outcomeOf(job: JobState): PrintOutcome | undefined {
   if (job.phase === 'done') return { kind: 'done' }
   if (job.phase === 'interrupted')
-    return { kind: 'interrupted', cause: job.cause ?? 'unknown', bytesAcked: job.acked }
+    return { kind: 'interrupted', cause: job.cause ?? 'unknown', bytesAcked: job.acked, bytesSent: job.sent }
   return undefined
 }

@@ -1,5 +1,6 @@
 // What kinds of ESC/POS printers are fitted to handhelds and counters: paper, head, code pages, buffer, status. One row a kind.
 import type { PrinterCapabilities } from '../../printer.js'
+import type { StatusDialect } from './answers.js'
 import {
   BIXOLON_PAGES,
   CITIZEN_PAGES,
@@ -18,6 +19,8 @@ export interface PrinterProfile {
   readonly capabilities: PrinterCapabilities
   /** Bytes that may be unconfirmed at the printer: less than its receive buffer, so that queries always get through. */
   readonly windowBytes: number
+  /** `real-time` where absent. */
+  readonly dialect?: StatusDialect
   /** The serial line's speed as shipped. */
   readonly baudRate: number
   /** Commands that set the heat of the head, where the reference has them. */
@@ -122,6 +125,7 @@ export const PRINTER_PROFILES = {
   'mechanism-58': {
     capabilities: { ...NARROW, ...NO_CODES, codePages: MECHANISM_PAGES },
     windowBytes: 1024,
+    dialect: 'in-sequence',
     baudRate: 19_200,
     density: MECHANISM_DENSITY,
   },

@@ -19,7 +19,7 @@ export interface AppServices {
   readonly outbox: Pick<Outbox, 'put'>
   readonly inbox: Inbox
   readonly payments: PaymentEvents
-  readonly printing: Pick<PrintService, 'print' | 'receipt'>
+  readonly printing: Pick<PrintService, 'print' | 'receipt' | 'resume'>
   readonly scanner: ScannerService
   readonly clock: Clock
   readonly log: Log

@@ -156,6 +156,7 @@ export function createHostService(
       if (facts === null) throw new RpcError('NO_RECEIPT', 'this payment has no receipt')
       return services.printing.receipt(facts, { copy, locale: services.locale() }, signal)
     },
+    'printer.resume': ({ job }, signal) => services.printing.resume(job, services.locale(), signal),
     'scanner.trigger': async (_params, signal) => {
       onForeground()
       await services.scanner.trigger(signal)

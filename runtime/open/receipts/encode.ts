@@ -193,19 +193,59 @@ function encodeLine(line: LayoutLine, capabilities: PrinterCapabilities, font: F
 /** Lines fed at the end, so that the last one is above the tear bar of a 58 mm mechanism. */
 const FEED_AT_END = 4
 
-/** The whole job: set up, every line, feed, cut where there is a cutter. */
+/** A document as a job, and where each of its lines ends in it. */
+export interface EncodedDocument {
+  readonly bytes: Uint8Array
+  readonly lineEnds: readonly number[]
+}
+
+/** Where a job goes on: lines of the document that are on paper, and what is written above the rest. */
+export interface Continuation {
+  readonly lines: number
+  /** Absent where the paper is still the same, so that nobody sees a seam. */
+  readonly mark?: string
+}
+
+/** The job: set up, every line (from a continuation on), feed, cut where there is a cutter. */
+export function encodeJob(
+  document: PrintDocument,
+  capabilities: PrinterCapabilities,
+  font: Font,
+  from: Continuation = { lines: 0 },
+): EncodedDocument {
+  const measure = (text: string) => measureShaped(font, text) / 8
+  const mark: PrintDocument['blocks'] =
+    from.mark === undefined
+      ? []
+      : [{ kind: 'text', text: `*** ${from.mark} ***`, align: 'center', bold: true }]
+  const head = [
+    plainEncoder(capabilities).initialize().encode(),
+    Uint8Array.from(capabilities.setUp ?? []),
+    ...layOut({ blocks: mark }, capabilities.columns, measure).map((line) =>
+      encodeLine(line, capabilities, font),
+    ),
+  ]
+  const lines = layOut(document, capabilities.columns, measure)
+    .slice(from.lines)
+    .map((line) => encodeLine(line, capabilities, font))
+  let end = head.reduce((sum, part) => sum + part.length, 0)
+  const lineEnds = lines.map((line) => {
+    end += line.length
+    return end
+  })
+  const tail = [
+    align('left'),
+    Uint8Array.of(ESC, 0x64, FEED_AT_END),
+    capabilities.cutter ? Uint8Array.of(GS, 0x56, 1) : new Uint8Array(0),
+  ]
+  return { bytes: concat(...head, ...lines, ...tail), lineEnds }
+}
+
+/** The whole job from its first line. */
 export function encodeDocument(
   document: PrintDocument,
   capabilities: PrinterCapabilities,
   font: Font,
 ): Uint8Array {
-  const lines = layOut(document, capabilities.columns, (text) => measureShaped(font, text) / 8)
-  return concat(
-    plainEncoder(capabilities).initialize().encode(),
-    Uint8Array.from(capabilities.setUp ?? []),
-    ...lines.map((line) => encodeLine(line, capabilities, font)),
-    align('left'),
-    Uint8Array.of(ESC, 0x64, FEED_AT_END),
-    capabilities.cutter ? Uint8Array.of(GS, 0x56, 1) : new Uint8Array(0),
-  )
+  return encodeJob(document, capabilities, font).bytes
 }

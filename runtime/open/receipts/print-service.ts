@@ -6,7 +6,7 @@ import type { Log } from '../../../hal/base/log.js'
 import type { Printer } from '../../../hal/printer.js'
 import type { ReceiptFacts } from '../../api/payments.js'
 import type { PrintDocument, PrintResult } from '../../api/print-document.js'
-import { encodeDocument } from './encode.js'
+import { type Continuation, encodeJob } from './encode.js'
 import { receiptDocument } from './receipt-document.js'
 import type { ReceiptTexts } from './receipt-texts.js'
 
@@ -25,6 +25,12 @@ export interface PrintService {
     options: { readonly copy: 'customer' | 'merchant'; readonly locale: string },
     signal?: AbortSignal,
   ): Promise<PrintResult>
+  /**
+   * Goes on with a job that was interrupted, below a line that says so. What the printer had not confirmed is printed
+   * again: a line twice is better than a line too few.
+   * @throws PosternError `PRINT_JOB_UNKNOWN` where it is too long ago, `PRINT_QUEUE_FULL`
+   */
+  resume(job: string, locale: string, signal?: AbortSignal): Promise<PrintResult>
   summary(): PrinterSummary
   /** Calls `listener` when the summary changes. Returns the unsubscriber. */
   onSummary(listener: (summary: PrinterSummary) => void): () => void
@@ -45,12 +51,27 @@ const MAX_WAITING = 16
 const COOLING_MS = 45_000
 const COOLING_POLL_MS = 250
 const REMEMBERED_COPIES = 500
+/** Interrupted jobs that can be gone on with; older ones have to be printed again. */
+const REMEMBERED_JOBS = 4
+
+/** One document on its way to paper. */
+interface PaperJob {
+  readonly id: string
+  readonly document: PrintDocument
+  /** The copy of a receipt that it is. */
+  readonly copy: string | undefined
+  /** Lines that the printer has confirmed. */
+  lines: number
+  /** Something of it may be on paper. */
+  begun: boolean
+}
 
 export function createPrintService(parts: PrintServiceParts): PrintService {
   const { printer, font, texts, clock, log } = parts
   const listeners = new Set<(summary: PrinterSummary) => void>()
   const closing = new AbortController()
   const printedCopies = new Set<string>()
+  const interrupted = new Map<string, PaperJob>()
   let tail: Promise<unknown> = Promise.resolve()
   let waiting = 0
   let jobNumber = 0
@@ -69,15 +90,25 @@ export function createPrintService(parts: PrintServiceParts): PrintService {
     for (const listener of [...listeners]) listener(next)
   })
 
-  async function attempt(target: Printer, bytes: Uint8Array, signal: AbortSignal): Promise<PrintResult> {
-    const id = `print-${++jobNumber}`
+  /** Prints what is not on paper yet, and learns how far it came. */
+  async function attempt(
+    target: Printer,
+    job: PaperJob,
+    mark: string | undefined,
+    signal: AbortSignal,
+  ): Promise<PrintResult['outcome']> {
+    const from: Continuation = { lines: job.lines, ...(mark === undefined ? {} : { mark }) }
+    const { bytes, lineEnds } = encodeJob(job.document, target.capabilities, font, from)
     try {
-      const outcome = await target.print({ id, bytes }, signal)
-      return { outcome: outcome.kind === 'done' ? 'printed' : outcome.cause }
+      const outcome = await target.print({ id: job.id, bytes }, signal)
+      if (outcome.kind === 'done') return 'printed'
+      job.begun ||= outcome.bytesSent > 0
+      job.lines += lineEnds.filter((end) => end <= outcome.bytesAcked).length
+      return outcome.cause
     } catch (error) {
       // Busy: somebody else prints without the queue, such as a self-test. Closed: the terminal is going down.
       log.warn('print.refused', { fault: isPosternError(error) ? error.code : String(error) })
-      return { outcome: 'offline' }
+      return 'offline'
     }
   }
 
@@ -92,41 +123,70 @@ export function createPrintService(parts: PrintServiceParts): PrintService {
     return false
   }
 
-  async function run(bytes: Uint8Array, signal: AbortSignal): Promise<PrintResult> {
+  async function run(job: PaperJob, mark: string | undefined, signal: AbortSignal): Promise<PrintResult> {
     if (printer === undefined) return { outcome: 'offline' }
     if (signal.aborted) return { outcome: 'aborted' }
-    const first = await attempt(printer, bytes, signal)
-    if (first.outcome !== 'headHot' || !(await cooled(printer, signal))) return first
-    return attempt(printer, bytes, signal)
+    let outcome = await attempt(printer, job, mark, signal)
+    // The paper is still the same: it goes on where it stopped, without a seam.
+    if (outcome === 'headHot' && (await cooled(printer, signal)))
+      outcome = await attempt(printer, job, job.lines === 0 ? mark : undefined, signal)
+    if (outcome === 'printed') {
+      remember(job)
+      return { outcome }
+    }
+    if (job.begun) remember(job)
+    if (job.lines === 0 || outcome === 'aborted') return { outcome }
+    interrupted.set(job.id, job)
+    if (interrupted.size > REMEMBERED_JOBS) interrupted.delete(interrupted.keys().next().value!)
+    return { outcome, job: job.id }
   }
 
-  async function print(document: PrintDocument, signal?: AbortSignal): Promise<PrintResult> {
+  /** A copy that lies on paper, be it half of one, is followed by reprints only. */
+  function remember({ copy }: PaperJob): void {
+    if (copy === undefined) return
+    printedCopies.add(copy)
+    if (printedCopies.size > REMEMBERED_COPIES) printedCopies.delete(printedCopies.values().next().value!)
+  }
+
+  async function enqueue(
+    job: PaperJob,
+    mark: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<PrintResult> {
     if (waiting >= MAX_WAITING)
       throw new PosternError('PRINT_QUEUE_FULL', `${MAX_WAITING} print jobs are waiting`, {
         waiting: MAX_WAITING,
       })
     waiting++
     const own = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal])
-    const turn = tail.then(async () => {
+    const turn = tail.then(() => {
       waiting--
-      const bytes = printer && encodeDocument(document, printer.capabilities, font)
-      return run(bytes ?? new Uint8Array(0), own)
+      return run(job, mark, own)
     })
     tail = turn.catch(() => undefined)
     return turn
   }
+  const newJob = (document: PrintDocument, copy?: string): PaperJob => ({
+    id: `print-${++jobNumber}`,
+    document,
+    copy,
+    lines: 0,
+    begun: false,
+  })
 
   return {
-    print,
+    print: (document, signal) => enqueue(newJob(document), undefined, signal),
     async receipt(facts, options, signal) {
       const copy = `${facts.merchant.terminalId}/${facts.receiptNumber}/${facts.outcome}/${options.copy}`
       const reprint = printedCopies.has(copy)
-      const result = await print(receiptDocument(facts, { ...options, reprint }, texts), signal)
-      if (result.outcome === 'printed') {
-        printedCopies.add(copy)
-        if (printedCopies.size > REMEMBERED_COPIES) printedCopies.delete(printedCopies.values().next().value!)
-      }
-      return result
+      return enqueue(newJob(receiptDocument(facts, { ...options, reprint }, texts), copy), undefined, signal)
+    },
+    async resume(id, locale, signal) {
+      const job = interrupted.get(id)
+      if (job === undefined)
+        throw new PosternError('PRINT_JOB_UNKNOWN', 'this job can not be gone on with', { job: id })
+      interrupted.delete(id)
+      return enqueue(job, texts(locale, 'continued'), signal)
     },
     summary,
     onSummary(listener) {

@@ -276,6 +276,10 @@ export function fakeHost() {
       receipts.push({ key, copy })
       return { outcome: 'printed' }
     },
+    'printer.resume': ({ job }) => {
+      printed.push({ blocks: [{ kind: 'text', text: `rest of ${job}` }] })
+      return { outcome: 'printed' }
+    },
     'scanner.trigger': () => null,
     'storage.get': ({ key }) => ({ value: storage.get(key) ?? null }),
     'storage.set': ({ key, value }) => {

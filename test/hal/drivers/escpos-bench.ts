@@ -5,7 +5,7 @@ import { loadFont } from '../../../hal/base/font/font.js'
 import { silentLog } from '../../../hal/base/log.js'
 import type { DeviceEvent } from '../../../hal/device.js'
 import { openEscposPrinter } from '../../../hal/drivers/escpos/escpos-printer.js'
-import { PRINTER_PROFILES } from '../../../hal/drivers/escpos/profiles.js'
+import { PRINTER_PROFILES, type PrinterProfileName } from '../../../hal/drivers/escpos/profiles.js'
 import type { Printer, PrinterEvent, PrinterState } from '../../../hal/printer.js'
 import { EscposMachine, type EscposMachineOptions } from '../../../hal/simulated/escpos-machine.js'
 import { type MachineSocket, machineSocket } from '../../../hal/simulated/escpos-machine-port.js'
@@ -24,15 +24,19 @@ const font = loadFont()
 
 /** A driver and a machine on an in-process wire; fast paper unless said otherwise. */
 export async function printerBench(
-  options: Partial<EscposMachineOptions> & { readonly baudRate?: number; readonly pollMs?: number } = {},
+  options: Partial<EscposMachineOptions> & {
+    readonly baudRate?: number
+    readonly pollMs?: number
+    readonly profile?: PrinterProfileName
+  } = {},
 ): Promise<Bench> {
-  const { baudRate = 921_600, pollMs = 100, ...rest } = options
+  const { baudRate = 921_600, pollMs = 100, profile = '58mm', ...rest } = options
   const machine = new EscposMachine({ clock: systemClock, glyphs: font, rowsPerSecond: 20_000, ...rest })
   const socket = machineSocket(machine, systemClock, { baudRate })
   const printer = await openEscposPrinter(
     'escpos-test',
     socket.open,
-    { profile: PRINTER_PROFILES['58mm'], baudRate, pollMs },
+    { profile: PRINTER_PROFILES[profile], baudRate, pollMs },
     { id: 'printer', clock: systemClock, log: silentLog },
   )
   const events: DeviceEvent<PrinterState, PrinterEvent>[] = []

@@ -46,7 +46,12 @@ for (const fault of ['paperOut', 'coverOpen', 'headHot', 'jam'] as const) {
       t.ok(outcome.bytesAcked < textJob('a', 200).bytes.length)
     }
     t.equal(bench.printer.status().state, fault)
-    t.same(await bench.printer.print(textJob('b', 1)), { kind: 'interrupted', cause: fault, bytesAcked: 0 })
+    t.same(await bench.printer.print(textJob('b', 1)), {
+      kind: 'interrupted',
+      cause: fault,
+      bytesAcked: 0,
+      bytesSent: 0,
+    })
     bench.machine.setFault(fault, false)
     await bench.until((printer) => printer.status().state === 'ready')
     const rows = bench.machine.tearOff().length
@@ -103,7 +108,7 @@ t.test('a printer that is unplugged in a job comes back by itself', async (t) =>
   bench.socket.setPlugged(false)
   t.match(await job, { kind: 'interrupted', cause: 'offline' })
   t.equal(bench.printer.status().presence, 'lost')
-  t.match(await bench.printer.print(textJob('b', 1)), { cause: 'offline', bytesAcked: 0 })
+  t.match(await bench.printer.print(textJob('b', 1)), { cause: 'offline', bytesAcked: 0, bytesSent: 0 })
   bench.socket.setPlugged(true)
   await bench.until((printer) => printer.status().presence === 'ready')
   t.same(await bench.printer.print(textJob('c', 1)), { kind: 'done' })
@@ -173,7 +178,7 @@ t.test('answers are told apart by their fixed bits', async (t) => {
   t.same(heard, [
     { kind: 'status', byte: 0x12 },
     { kind: 'cleared' },
-    { kind: 'fence', paperLow: true },
+    { kind: 'fence', paperLow: true, paperOut: false },
     { kind: 'status', byte: 0x7e },
   ])
   t.match(conditionOf({ paper: 0x12, offlineCause: 0x16, error: 0 }), { problem: { state: 'coverOpen' } })
@@ -188,6 +193,28 @@ t.test('an ended job stays as it ended', async (t) => {
   job = nextJob(job, { kind: 'acked', end: 4 })
   job = nextJob(job, { kind: 'interrupt', cause: 'paperOut' })
   t.same(nextJob(job, { kind: 'acked', end: 10 }), job)
-  t.same(outcomeOf(job), { kind: 'interrupted', cause: 'paperOut', bytesAcked: 4 })
+  t.same(outcomeOf(job), { kind: 'interrupted', cause: 'paperOut', bytesAcked: 4, bytesSent: 10 })
   t.equal(isPosternError(new Error('x')), false)
+})
+
+t.test('a mechanism that answers only in sequence: paper, fences and silence', async (t) => {
+  const bench = await printerBench({ profile: 'mechanism-58', rowsPerSecond: 3000 })
+  t.teardown(bench.close)
+  t.same(await bench.printer.print(textJob('a', 60)), { kind: 'done' })
+  t.equal(bench.machine.paper().length, 60 * 30, 'every row was out when the job was done')
+  bench.machine.setFault('paperOut', true)
+  await bench.until((printer) => printer.status().state === 'paperOut')
+  t.same(await bench.printer.print(textJob('b', 1)), {
+    kind: 'interrupted',
+    cause: 'paperOut',
+    bytesAcked: 0,
+    bytesSent: 0,
+  })
+  bench.machine.setFault('paperOut', false)
+  await bench.until((printer) => printer.status().state === 'ready')
+  bench.machine.setFault('silent', true)
+  await bench.until((printer) => printer.status().presence === 'lost')
+  bench.machine.setFault('silent', false)
+  await bench.until((printer) => printer.status().presence === 'ready')
+  t.same(await bench.printer.print(textJob('c', 2)), { kind: 'done' })
 })

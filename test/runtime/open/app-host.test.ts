@@ -115,7 +115,11 @@ async function rig(
           },
           receipt: async (facts, options) => {
             printed.push({ facts, options })
-            return { outcome: 'paperOut' }
+            return { outcome: 'paperOut', job: 'print-1' }
+          },
+          resume: async (job, locale) => {
+            printed.push({ job, locale })
+            return { outcome: 'printed' }
           },
         },
         scanner: {

@@ -16,7 +16,7 @@ import { EscposMachine } from '../../../hal/simulated/escpos-machine.js'
 import { checker } from '../../../runtime/api/contract.js'
 import { ReceiptFacts } from '../../../runtime/api/payments.js'
 import { PrintDocument } from '../../../runtime/api/print-document.js'
-import { encodeDocument } from '../../../runtime/open/receipts/encode.js'
+import { encodeDocument, encodeJob } from '../../../runtime/open/receipts/encode.js'
 import { layOut } from '../../../runtime/open/receipts/layout.js'
 import { createPrintService } from '../../../runtime/open/receipts/print-service.js'
 import { receiptDocument } from '../../../runtime/open/receipts/receipt-document.js'
@@ -324,16 +324,19 @@ t.test('the service prints one after the other and tells what to mend', async (t
   const printing = service.receipt(FACTS, { copy: 'customer', locale: 'en' })
   while (bench.machine.paper().length < 200) await systemClock.sleep(2)
   bench.machine.setFault('paperOut', true)
-  t.same(await printing, { outcome: 'paperOut' })
+  t.match(await printing, { outcome: 'paperOut' })
   t.equal(service.summary(), 'problem')
   t.same(await service.print(note('three')), { outcome: 'paperOut' })
   bench.machine.setFault('paperOut', false)
   await bench.until((printer) => printer.status().state === 'ready')
   bench.machine.tearOff()
   t.same(await service.receipt(FACTS, { copy: 'customer', locale: 'en' }), { outcome: 'printed' })
-  const original = bench.machine.tearOff().length
-  t.same(await service.receipt(FACTS, { copy: 'customer', locale: 'en' }), { outcome: 'printed' })
-  t.equal(bench.machine.tearOff().length, original + 30, 'the second original has one line more: REPRINT')
+  const again = bench.machine.tearOff().length
+  const other = { ...FACTS, receiptNumber: '000010' }
+  t.same(await service.receipt(other, { copy: 'customer', locale: 'en' }), { outcome: 'printed' })
+  t.equal(bench.machine.tearOff().length, again - 30, 'half a copy is a copy: the next one says REPRINT')
+  t.same(await service.receipt(other, { copy: 'customer', locale: 'en' }), { outcome: 'printed' })
+  t.equal(bench.machine.tearOff().length, again, 'so does one after a whole copy')
 
   bench.machine.setFault('paperLow', true)
   await bench.until((printer) => printer.paperLow())
@@ -345,6 +348,63 @@ t.test('the service prints one after the other and tells what to mend', async (t
   await bench.until((printer) => printer.status().state === 'headHot')
   bench.machine.setFault('headHot', false)
   t.same(await hot, { outcome: 'printed' }, 'a hot head is waited for')
+})
+
+t.test('a job that was interrupted goes on where it stopped: no line is missing', async (t) => {
+  const bench = await printerBench({ rowsPerSecond: 3000 })
+  const service = createPrintService({
+    printer: bench.printer,
+    font,
+    texts,
+    clock: systemClock,
+    log: silentLog,
+  })
+  t.teardown(async () => {
+    service.close()
+    await bench.close()
+  })
+  // What the printer is given, so that lines can be told apart; the machine paints them.
+  const lines = Array.from({ length: 120 }, (_, n) => `parcel ${String(n).padStart(4, '0')} delivered`)
+  const document: PrintDocument = {
+    blocks: [0, 40, 80].map((from) => ({ kind: 'text', text: lines.slice(from, from + 14).join('\n') })),
+  }
+  const printing = service.print(document)
+  while (bench.machine.paper().length < 700) await systemClock.sleep(2)
+  bench.machine.setFault('paperOut', true)
+  const first = await printing
+  t.match(first, { outcome: 'paperOut', job: /^print-\d+$/ })
+  const before = bench.machine.tearOff().length
+  await t.rejects(service.resume('print-99', 'en'), { code: 'PRINT_JOB_UNKNOWN' })
+  bench.machine.setFault('paperOut', false)
+  await bench.until((printer) => printer.status().state === 'ready')
+  t.same(await service.resume(first.job!, 'en'), { outcome: 'printed' })
+  const after = bench.machine.tearOff().length
+  const whole = 42 * 30
+  t.ok(after < whole, `${after} rows: not all over again`)
+  t.ok(
+    before + after >= whole + 30 + 4 * 30,
+    `${before} and ${after} rows: nothing is missing, with the mark and the feed`,
+  )
+  await t.rejects(service.resume(first.job!, 'en'), { code: 'PRINT_JOB_UNKNOWN' }, 'once only')
+
+  const { capabilities } = bench.printer
+  const job = encodeJob(document, capabilities, font)
+  t.equal(job.lineEnds.length, 42)
+  const rest = encodeJob(document, capabilities, font, { lines: 40, mark: 'CONTINUED' })
+  const text = Buffer.from(rest.bytes).toString('latin1')
+  t.match(text, '*** CONTINUED ***')
+  t.match(text, 'parcel 0092 delivered')
+  t.notMatch(text, 'parcel 0091 delivered')
+  t.doesNotThrow(() => cutJob(rest.bytes, 512))
+
+  // A hot head stops it over the same paper: no mark, no line twice more than the printer had not confirmed.
+  const hot = service.print(document)
+  while (bench.machine.paper().length < 700) await systemClock.sleep(2)
+  bench.machine.setFault('headHot', true)
+  await bench.until((printer) => printer.status().state === 'headHot')
+  bench.machine.setFault('headHot', false)
+  t.same(await hot, { outcome: 'printed' })
+  t.ok(bench.machine.tearOff().length >= whole)
 })
 
 t.test('a terminal without a printer says so', async (t) => {
