@@ -26,6 +26,8 @@ interface StartOptions {
 const PLAY_HOST_MS = 10_000
 const HOST_MS = 45_000
 const DEFAULT_PORT = 8700
+/** Boards that the virtual handheld can be; others are hardware: `postern hal`. */
+const playable = () => boardNames().filter((name) => name.startsWith('virtual-'))
 
 export function startCommand(
   program: Command,
@@ -37,7 +39,7 @@ export function startCommand(
       '--play [scenario]',
       'play a scenario (a name or a YAML file) without a browser; without a name: list them',
     )
-    .option('--board <name>', `board profile: ${boardNames().join(', ')}`, 'virtual-handheld')
+    .option('--board <name>', `board profile: ${playable().join(', ')}`, 'virtual-handheld')
     .option(
       '--port <number>',
       `port of the page (default: ${DEFAULT_PORT}; 0 takes a free one)`,
@@ -53,8 +55,8 @@ export function startCommand(
     .option('--no-browser', 'do not open the page')
     .action(async (options: StartOptions) => {
       const { json = false, dataDir } = program.opts() as { json?: boolean; dataDir: string }
-      if (!boardNames().includes(options.board))
-        throw new PosternError('USAGE', `no board ${options.board}; there are: ${boardNames().join(', ')}`)
+      if (!playable().includes(options.board))
+        throw new PosternError('USAGE', `no board ${options.board}; there are: ${playable().join(', ')}`)
       if (options.play === true) return listScenarios(json)
       if (options.play !== undefined)
         return playOne(

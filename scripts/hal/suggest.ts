@@ -12,6 +12,15 @@ export interface Suggestion {
   readonly questions: readonly string[]
 }
 
+/** The panel's size, where it tells one. */
+function sizeOf(found: readonly Found[]): { width: number; height: number } | undefined {
+  const panel = found.find(({ kind }) => kind === 'framebuffer')
+  const [, width, height] = /(\d+)x(\d+)/.exec(panel?.name ?? '') ?? []
+  return width === undefined || height === undefined
+    ? undefined
+    : { width: Number(width), height: Number(height) }
+}
+
 /** One row a kind of device; `take` is asked once for all that was found and makes at most one row. */
 const ROWS: readonly {
   readonly id: string
@@ -31,16 +40,15 @@ const ROWS: readonly {
           options: { bus: Number(bus), address: Number.parseInt(address, 16) },
         }
       }
-      const [, width, height] = /(\d+)x(\d+)/.exec(panel?.name ?? '') ?? []
-      if (panel === undefined || width === undefined || height === undefined) return undefined
+      const size = sizeOf(found)
+      if (panel === undefined || size === undefined) return undefined
       const light = found.find(({ kind }) => kind === 'backlight')
       return {
         class: 'display',
         driver: 'framebuffer',
         options: {
           framebuffer: Number(/\d+$/.exec(panel.at)?.[0] ?? 0),
-          width: Number(width),
-          height: Number(height),
+          ...size,
           ...(light === undefined ? {} : { backlight: light.at }),
         },
       }
@@ -51,7 +59,13 @@ const ROWS: readonly {
     id: 'keypad',
     take(found) {
       const pad = found.find(({ kind, name }) => kind === 'input' && /^keypad: /.test(name))
-      return pad && { class: 'keypad', driver: 'evdev', options: { path: pad.at } }
+      return (
+        pad && {
+          class: 'keypad',
+          driver: 'evdev',
+          options: { match: { name: pad.name.slice('keypad: '.length) } },
+        }
+      )
     },
     question: 'keypad: which of its keys are Enter, Clear and Cancel (layout or keys)',
   },
@@ -59,7 +73,13 @@ const ROWS: readonly {
     id: 'signature',
     take(found) {
       const touch = found.find(({ kind, name }) => kind === 'input' && /^touch: /.test(name))
-      return touch && { class: 'signature-pad', driver: 'evdev', options: { path: touch.at } }
+      const size = sizeOf(found)
+      if (touch === undefined || size === undefined) return undefined
+      return {
+        class: 'signature-pad',
+        driver: 'evdev',
+        options: { device: { name: touch.name.slice('touch: '.length) }, ...size },
+      }
     },
   },
   {
@@ -114,13 +134,16 @@ const ROWS: readonly {
   },
   {
     id: 'secure-element',
-    take: (found) =>
-      found.some(({ kind }) => kind === 'tpm')
-        ? { class: 'secure-element', driver: 'tpm2', options: {} }
-        : undefined,
-    question: 'secure element: its options (hal/drivers/README.md)',
+    take: (found) => (found.some(({ kind }) => kind === 'tpm') ? TPM : undefined),
+    question: "secure element: where the release key and the release's measurements are",
   },
 ]
+
+const TPM: Row = {
+  class: 'secure-element',
+  driver: 'tpm2',
+  options: { releaseKey: '/etc/postern/release.pem', measurements: '/usr/lib/postern/measurements.json' },
+}
 
 /** NOTE: PC/SC names no interface's kind; these are the words that makers use. */
 const isContactless = (name: string) => /picc|contactless|nfc|\bcl\b/i.test(name)

@@ -10,6 +10,8 @@ import { openBoard, parseBoard } from '../../../hal/board.js'
 import { readBoard } from '../../../hal/boards.js'
 import { DEVICE_CLASSES } from '../../../hal/device.js'
 import { escposDriver } from '../../../hal/drivers/escpos/escpos-driver.js'
+import { openDrivers } from '../../../hal/drivers/open-drivers.js'
+import { secureDrivers } from '../../../hal/drivers/secure-drivers.js'
 import { type SelfTestDesk, selfTest } from '../../../hal/self-test.js'
 import { busPrinterPort } from '../../../hal/simulated/bus-byte-port.js'
 import { busOptionFields } from '../../../hal/simulated/bus-device.js'
@@ -283,6 +285,10 @@ t.test('a probe reads the kernel, and suggests a profile that the drivers take',
     'secure-element': { driver: 'tpm2' },
   })
   t.ok(questions.length >= 3)
+  const drivers = [...secureDrivers(systemClock), ...openDrivers(systemClock)]
+  const parsed = parseBoard(profile, drivers)
+  t.same(parsed.problems, [], 'the drivers take it as it is')
+  t.equal(parsed.profile.devices.length, Object.keys(profile.devices).length)
   t.match(suggestProfile([{ kind: 'i2c', at: '/dev/i2c-1 3C', name: 'OLED' }]).profile.devices, {
     display: { driver: 'ssd1306', options: { bus: 1, address: 60 } },
   })
