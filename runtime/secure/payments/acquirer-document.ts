@@ -51,6 +51,8 @@ const Capabilities = Type.Object(
     manualEntry: may(),
     /** With it the security code of a typed card is asked for; it is never stored. */
     manualCvv2: may(),
+    /** Advices of declined cards, where their issuer asks for them. */
+    declineAdvices: may(),
     /** Wants the batch where totals differ. */
     upload: may(),
   },

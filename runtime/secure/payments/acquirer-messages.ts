@@ -107,7 +107,7 @@ export function authoriseMessage(entry: Entry, request: AuthoriseRequest, macKsn
 
 /** What was decided here, told until the host acknowledges it; repeats differ in type, KSN and MAC only. */
 export function adviceMessage(entry: Entry, request: AdviceRequest, macKsn: Uint8Array): HostMessage {
-  const { facts, card, original, repeat, responseCode } = request
+  const { facts, card, original, repeat, responseCode, de55 } = request
   return {
     type: TYPE_OF[facts.kind],
     role: repeat ? 'repeat' : 'request',
@@ -119,6 +119,7 @@ export function adviceMessage(entry: Entry, request: AdviceRequest, macKsn: Uint
       ...some('authorisationCode', facts.authorisationCode ?? original?.authorisationCode),
       responseCode,
       ...cardOf(card, undefined),
+      ...(de55 === undefined || de55.length === 0 ? {} : { emv: de55 }),
       security: encodeSecurityControl({ macKsn }),
     },
   }

@@ -86,8 +86,10 @@ export interface AdviceRequest {
   readonly facts: OriginalFacts & { readonly kind: AdvisedKind }
   /** DE39 of what was decided here: `00` with a voice code or a pre-authorisation, `Y1`, `Y3`, `Z1`, `Z3` of the card. */
   readonly responseCode: string
-  /** Absent for a completion. */
+  /** Absent for a completion and a decline. */
   readonly card: Omit<RequestCard, 'pinBlock'> | undefined
+  /** DE55 of a decline: by the seam's contract nothing else of its card is known. */
+  readonly de55?: Uint8Array
   /** The pre-authorisation of a completion. */
   readonly original?: OriginalFacts
   /** True once bytes of an earlier attempt may have left. */
@@ -185,6 +187,8 @@ export interface AcquirerCapabilities {
   readonly manualEntry: boolean
   /** Asks for the security code of a typed card. */
   readonly manualCvv2?: boolean
+  /** Takes advices of declines where the card's issuer wants them (EMV Book 4, 6.3.7). */
+  readonly declineAdvices?: boolean
   readonly upload: boolean
   /** Offline approvals up to this, in minor units; absent: none at all. */
   readonly offlineFloorMinor?: bigint

@@ -37,7 +37,8 @@ type Needs = Pick<
 export function createAdvices(deps: Needs): Advices {
   const { journal, vault, clock, log } = deps
   const tried = new Map<string, number>()
-  const owed = () => journal.openPayments().filter(({ state }) => state === 'ADVICE_PENDING')
+  const isOwed = ({ state }: PaymentRecord) => state === 'ADVICE_PENDING' || state === 'DECLINE_PENDING'
+  const owed = () => journal.openPayments().filter(isOwed)
 
   const mineOf = ({ id, terminalId }: Acquirer) =>
     owed().filter((one) => one.acquirer === id && one.terminalId === terminalId)
@@ -63,7 +64,8 @@ export function createAdvices(deps: Needs): Advices {
       step.putPayment({ ...record, advice: { ...record.advice!, failures, lastFailure: why } }),
     )
     log.warn('advice.failed', { payment: key, failures, why })
-    if (failures === TELL_AFTER) deps.onNotice(words(record, 'advice.stuck'))
+    if (failures === TELL_AFTER)
+      deps.onNotice(words(record, record.state === 'DECLINE_PENDING' ? 'decline.stuck' : 'advice.stuck'))
   }
 
   function answered(key: string, input: PaymentInput, answer: string, retrievalReference?: string): void {
@@ -86,11 +88,13 @@ export function createAdvices(deps: Needs): Advices {
     tried.delete(key)
     log.info(`payment.${input}`, { payment: key, answer })
     deps.onChanged()
-    if (!over) deps.onNotice(words(before, 'advice.refused'))
+    if (!over)
+      deps.onNotice(words(before, before.state === 'DECLINE_PENDING' ? 'decline.refused' : 'advice.refused'))
   }
 
   function requestOf(record: PaymentRecord): AdviceRequest {
     const { advice, sealedCard, original, key } = record
+    if (record.state === 'DECLINE_PENDING') return declineOf(record)
     const kind = record.type === 'completion' ? 'completion' : 'offlineSale'
     const first = original === undefined ? undefined : journal.payment(original)
     return {
@@ -102,6 +106,26 @@ export function createAdvices(deps: Needs): Advices {
           : { de55: fromHex(record.de55 ?? ''), cardData: vault.open(key, sealedCard) },
       ...(first === undefined ? {} : { original: originalFacts(first) }),
       repeat: advice!.attempts > 0,
+    }
+  }
+
+  /** NOTE: card data of a decline are not kept, so that the host knows its card by DE23 and the cryptogram in DE55. */
+  function declineOf(record: PaymentRecord): AdviceRequest {
+    const { advice, de55 } = record
+    const { responseCode, own, attempts } = advice!
+    const { retrievalReference: _, authorisationCode: __, ...facts } = originalFacts(record)
+    return {
+      facts: {
+        ...facts,
+        retrievalReference: undefined,
+        authorisationCode: undefined,
+        kind: 'offlineDecline',
+        ...(own === undefined ? {} : { stan: own.stan, preparedAtMs: own.atMs }),
+      },
+      responseCode,
+      card: undefined,
+      de55: fromHex(de55 ?? ''),
+      repeat: attempts > 0,
     }
   }
 
@@ -159,9 +183,10 @@ export function createAdvices(deps: Needs): Advices {
       for (const record of mineOf(acquirer)) {
         if (signal.aborted) return false
         const how = await attempt(record, signal)
-        if (how === 'notSent' || how === 'failed') return false
+        if ((how === 'notSent' || how === 'failed') && record.state === 'ADVICE_PENDING') return false
       }
-      return mineOf(acquirer).length === 0
+      // A decline that is still to be told keeps no money back.
+      return mineOf(acquirer).every(({ state }) => state === 'DECLINE_PENDING')
     },
     async flushDue(signal) {
       const shut = new Set<string>()
@@ -175,7 +200,8 @@ export function createAdvices(deps: Needs): Advices {
       const all = owed()
       return all.length === 0 ? undefined : Math.min(...all.map(dueOf))
     },
-    owes: (acquirer, round) => mineOf(acquirer).some((record) => record.round === round),
+    owes: (acquirer, round) =>
+      mineOf(acquirer).some((record) => record.round === round && record.state === 'ADVICE_PENDING'),
     hurry: () => tried.clear(),
     sweep: () => {
       const kept = journal.openPayments().map(({ sealedCard }) => sealedCard?.keyId)

@@ -33,6 +33,12 @@ export const authorisedKind = ({ type = 'sale' }: Pick<PaymentRecord, 'type'>): 
 export const mayTake = ({ manual }: PaymentRecord, acquirers: readonly Acquirer[]): readonly Acquirer[] =>
   manual === true ? acquirers.filter(({ capabilities }) => capabilities.manualEntry) : acquirers
 
+/** Whether the acquirer of a record wants to hear of declines. */
+export const wantsDeclines = (
+  { acquirers }: Pick<Needs, 'acquirers'>,
+  { acquirer }: PaymentRecord,
+): boolean => acquirers.byId(acquirer)?.capabilities.declineAdvices === true
+
 /** DE39: call the bank (ISO 8583:1987, 01 and 02). */
 const REFERRALS: readonly string[] = ['01', '02']
 
@@ -141,7 +147,7 @@ export async function authorise(
       unending(),
     )
   /** So that the card can end in good order; what it says changes nothing. */
-  const endCard = (saying: Promise<unknown>) =>
+  const endCard = (saying: Promise<FinalOutcome>) =>
     saying.catch((error: unknown) => note('payment.cardFault', error))
   const endCardWithoutHost = () =>
     endCard(card.hostAnswer({ kind: 'unableToGoOnline', decline: true }, unending()))
@@ -211,7 +217,11 @@ export async function authorise(
       if (answer.approved) return finishApproved(answer)
       const code = `RESPONSE_${answer.responseCode}`
       record.advance('hostDeclined', { response: responseOf(answer), code }, true)
-      await endCard(toCard(answer))
+      const last = await endCard(toCard(answer))
+      // NOTE: of an approval that the card declines the reversal is the advice.
+      if (typeof last === 'object' && last.kind === 'declined' && last.adviceRequired)
+        if (wantsDeclines(deps, record.current))
+          record.declineAdvised([], answer.responseCode, { card: last.facts, de55: toHex(last.de55) })
     }
   }
 }

@@ -3,7 +3,7 @@ import { toHex } from '../../../hal/base/bytes.js'
 import { isPosternError } from '../../../hal/base/errors.js'
 import { money } from '../../../hal/base/money.js'
 import type { CardEndReason, CardPrompts, CardTransaction, StartOutcome } from '../card-transaction.js'
-import { authorise, authorisedKind, forget, mayTake } from './authorise.js'
+import { authorise, authorisedKind, forget, mayTake, wantsDeclines } from './authorise.js'
 import { cardHistory } from './card-history.js'
 import { isUnwantedDuplicate } from './card-questions.js'
 import type { Lane } from './lane.js'
@@ -190,8 +190,11 @@ export function startSale(
         return record.end(ended, code, outcome.facts === undefined ? {} : { card: outcome.facts })
       }
       case 'declinedOffline': {
-        const { facts, de55 } = outcome
-        return record.advance('cardDeclined', { card: facts, code: 'CARD_AAC', de55: toHex(de55) }, true)
+        const { facts, de55, adviceRequired } = outcome
+        const change = { card: facts, code: 'CARD_AAC', de55: toHex(de55) }
+        return adviceRequired && wantsDeclines(deps, created)
+          ? record.declineAdvised(['cardDeclined'], 'Z1', change)
+          : record.advance('cardDeclined', change, true)
       }
       case 'approvedOffline': {
         const { authorisation, signatureRequired } = outcome

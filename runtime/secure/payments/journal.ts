@@ -144,7 +144,8 @@ export function openJournal(
     const { max, wraps } = COUNTERS[name]
     const taken = new Set<number>()
     if (wraps) {
-      for (const { stan, reversal } of all<PaymentRecord>(sql.open)) {
+      for (const { stan, reversal, advice } of all<PaymentRecord>(sql.open)) {
+        if (advice?.own !== undefined) taken.add(advice.own.stan)
         if (stan !== undefined) taken.add(stan)
         if (reversal !== undefined) taken.add(reversal.stan)
       }

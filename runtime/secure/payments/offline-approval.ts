@@ -131,6 +131,11 @@ export async function approveWithoutHost(
     record.end(final.reason === 'removed' ? 'cardRemoved' : 'cardUnusable', 'CARD_ERROR', {
       card: final.facts,
     })
-  else record.advance('cardDeclined', { card: final.facts, code: 'CARD_AAC', de55: toHex(final.de55) }, true)
+  else {
+    const change = { card: final.facts, code: 'CARD_AAC', de55: toHex(final.de55) }
+    if (final.kind === 'declined' && final.adviceRequired && choice.acquirer.capabilities.declineAdvices)
+      record.declineAdvised(['cardDeclined'], 'Z3', { ...change, acquirer: id, terminalId, merchantId })
+    else record.advance('cardDeclined', change, true)
+  }
   await forgetSeal()
 }

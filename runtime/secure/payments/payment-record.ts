@@ -64,10 +64,15 @@ export interface VoidMark {
   readonly fiscal?: FiscalMark
 }
 
-/** An approval that the host has to hear of, or has heard of. Its trace number and time are the payment's own. */
+/**
+ * What the host has to hear of, or has heard of: an approval, under the payment's own trace number and time, or a decline
+ * whose issuer wants to hear of it.
+ */
 export interface Advice {
   /** DE39 of what was decided here: `Y1`, `Y3` of the card, `00` with a voice code or for a completion. */
   readonly responseCode: string
+  /** Of a decline that the host was asked about before: an advice of its own. */
+  readonly own?: { readonly stan: number; readonly atMs: number }
   /** Times that bytes may have left. */
   readonly attempts: number
   /** Failures in a row, connecting included. */

@@ -16,6 +16,8 @@ import { PosternError } from '../../../hal/base/errors.js'
  *   `ADVICE_PENDING` the host is told of it until it answers; `ADVISED` it has booked it; `ADVICE_REFUSED` it will not,
  *   and a person decides.
  * - `DECLINED`, `CANCELLED` nothing was taken and nothing has to be taken back.
+ * - `DECLINE_PENDING` declined, and the card's issuer wants to hear of it: told until the host answers, then `DECLINED`;
+ *   `DECLINE_REFUSED` the host will not take it, and a person sees it. No money hangs on either.
  * - `REVERSAL_PENDING` to be taken back, until the host acknowledges; `REVERSAL_STUCK` the same after too many
  *   failures, shown to the operator and still tried; `REVERSED` acknowledged.
  * - `ENDED_BY_OPERATOR` what the host would not answer, ended by a person with a reason; the rest is paper.
@@ -38,6 +40,8 @@ export const PAYMENT_STATES = [
   'ADVISED',
   'ADVICE_REFUSED',
   'DECLINED',
+  'DECLINE_PENDING',
+  'DECLINE_REFUSED',
   'CANCELLED',
   'REVERSAL_PENDING',
   'REVERSAL_STUCK',
@@ -65,6 +69,7 @@ export const PAYMENT_INPUTS = [
   'voidedUnsent', // an offline approval that the host was never told of is taken back
   'captured', // a completion took a pre-authorisation's amount
   'settled', // its round is closed
+  'declineToAdvise', // the card's issuer wants an advice of a decline
   'adviceAcknowledged',
   'adviceRefused', // the host answers, and will not book it
   'adviceRetried', // a person wants it sent again
@@ -126,7 +131,17 @@ export const TRANSITIONS: Readonly<Record<PaymentState, Row>> = {
     endedByOperator: 'ENDED_BY_OPERATOR',
     restart: 'ADVICE_REFUSED',
   },
-  DECLINED: { restart: 'DECLINED' },
+  DECLINED: { declineToAdvise: 'DECLINE_PENDING', restart: 'DECLINED' },
+  DECLINE_PENDING: {
+    adviceAcknowledged: 'DECLINED',
+    adviceRefused: 'DECLINE_REFUSED',
+    restart: 'DECLINE_PENDING',
+  },
+  DECLINE_REFUSED: {
+    adviceRetried: 'DECLINE_PENDING',
+    endedByOperator: 'DECLINED',
+    restart: 'DECLINE_REFUSED',
+  },
   CANCELLED: { restart: 'CANCELLED' },
   REVERSAL_PENDING: {
     reversalAcknowledged: 'REVERSED',
@@ -181,4 +196,6 @@ export const UNRESOLVED_STATES: readonly PaymentState[] = [
   ...OWED_STATES,
   'ADVICE_PENDING',
   'ADVICE_REFUSED',
+  'DECLINE_PENDING',
+  'DECLINE_REFUSED',
 ]

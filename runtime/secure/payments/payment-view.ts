@@ -51,6 +51,8 @@ export function outcomeOf(record: PaymentRecord): PaymentOutcome {
     case 'ADVICE_REFUSED':
       return 'approved'
     case 'DECLINED':
+    case 'DECLINE_PENDING':
+    case 'DECLINE_REFUSED':
       return 'declined'
     case 'CANCELLED':
       return record.void === undefined ? (record.ended ?? 'cancelled') : 'voided'

@@ -25,6 +25,8 @@ export interface SaleRecord {
     change: Change,
     also?: (step: JournalStep) => void,
   ): void
+  /** Declined, and the card's issuer wants to hear of it, where the acquirer takes that. `inputs` lead to DECLINED. */
+  declineAdvised(inputs: readonly PaymentInput[], responseCode: string, change: Change): void
   /** Kept with the next step; not worth one of its own. */
   remember(change: Pick<PaymentRecord, 'cardLocale'>): void
   /** Ends or takes back what a fault of ours interrupted. @throws the fault itself where the journal failed */
@@ -82,6 +84,28 @@ export function saleRecord(deps: Needs, created: PaymentRecord, onOwed: () => vo
         }
         step.putPayment(after)
         also?.(step)
+        return after
+      })
+    },
+    declineAdvised(inputs, responseCode, change) {
+      record = journal.commit('payment.declineToAdvise', (step) => {
+        const asked = record.stan !== undefined
+        const atMs = clock.nowMs()
+        const after: PaymentRecord = {
+          ...record,
+          ...change,
+          state: [...inputs, 'declineToAdvise' as const].reduce(next, record.state),
+          ...(asked ? {} : { stan: step.reserve('stan'), preparedAtMs: atMs }),
+          advice: {
+            responseCode,
+            attempts: 0,
+            failures: 0,
+            // The host knows the request by its number; the advice is another message.
+            ...(asked ? { own: { stan: step.reserve('stan'), atMs } } : {}),
+          },
+        }
+        step.putPayment(after)
+        step.queueChange(after.key, after.app)
         return after
       })
     },

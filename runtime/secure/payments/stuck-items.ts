@@ -18,9 +18,10 @@ type Needs = Pick<
 >
 type Item = StuckPayments['items'][number]
 
-const isEndable = ({ state }: PaymentRecord) => state === 'REVERSAL_STUCK' || state === 'ADVICE_REFUSED'
+const isRefused = ({ state }: PaymentRecord) => state === 'ADVICE_REFUSED' || state === 'DECLINE_REFUSED'
+const isEndable = (record: PaymentRecord) => record.state === 'REVERSAL_STUCK' || isRefused(record)
 
-const isAdvised = ({ state }: PaymentRecord) => /^ADVICE_(PENDING|REFUSED)$/.test(state)
+const isAdvised = ({ state }: PaymentRecord) => /^(ADVICE|DECLINE)_(PENDING|REFUSED)$/.test(state)
 const kindOf = (record: PaymentRecord): Item['kind'] =>
   OWED_STATES.includes(record.state) ? 'reversal' : isAdvised(record) ? 'advice' : 'fiscal'
 
@@ -84,7 +85,7 @@ export function createStuckItems(deps: Needs): StuckItems {
 
   function detailsScreen(record: PaymentRecord): Screen {
     const { failures, code, at, kind } = itemOf(record)
-    const actions = isEndable(record) ? [...(record.state === 'ADVICE_REFUSED' ? ['retry'] : []), 'end'] : []
+    const actions = isEndable(record) ? [...(isRefused(record) ? ['retry'] : []), 'end'] : []
     return {
       kind: 'details',
       title: t(`stuck.${kind}`).slice(0, 40),

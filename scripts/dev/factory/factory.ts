@@ -106,6 +106,7 @@ export async function personalise({
           tip: true,
           cashback: true,
           manualEntry: true,
+          declineAdvices: true,
           upload: true,
         },
         // What it answers with A0 wants another key; the month is for those who leave a terminal running.

@@ -2,10 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { fromHex } from '../../../../hal/base/bytes.js'
 import type { Screen, ScreenResult } from '../../../../runtime/api/screens.js'
 import { openCardVault } from '../../../../runtime/secure/payments/sealed-cards.js'
 import {
   authorisation,
+  type CardScript,
+  FACTS,
   memoryStore,
   OWNER,
   offlineApproved,
@@ -362,5 +365,101 @@ t.test(
       ),
       /disk/,
     )
+  },
+)
+
+t.test(
+  'a decline that its issuer wants to hear of: journalled, sent after a restart, no money held up by it',
+  async (t) => {
+    const folder = t.testdir()
+    const started: { is: ReturnType<NonNullable<CardScript['start']>> | undefined } = { is: undefined }
+    const declines: CardScript = {
+      declineAdvice: true,
+      start: () => started.is ?? { kind: 'online', authorisation: authorisation() },
+    }
+    const { host, clock, net, start } = terminalOf(folder, { card: declines })
+    host.capabilities = { ...host.capabilities, offlineFloorMinor: 5000n, declineAdvices: true }
+    const first = start()
+    const aac = {
+      kind: 'declinedOffline',
+      facts: FACTS,
+      de55: fromHex('9F2701089F2608C1C2C3C4C5C6C7C8'),
+    } as const
+    started.is = { ...aac, reason: 'terminal action analysis', adviceRequired: true }
+    const view = await first.service.collect(request('key-0001'), OWNER)
+    t.match(view, { outcome: 'declined', code: 'CARD_AAC', receipt: { outcome: 'declined' } })
+    t.match(first.journal.payment('key-0001'), { state: 'DECLINE_PENDING', advice: { responseCode: 'Z1' } })
+    t.match(first.service.stuck().items, [{ key: 'key-0001', kind: 'advice', endable: false }])
+    started.is = undefined
+    t.match(await first.service.collect(request('key-0002'), OWNER), { outcome: 'declined' })
+    t.match(first.journal.payment('key-0002'), { state: 'DECLINE_PENDING', advice: { responseCode: 'Z3' } })
+    t.equal(first.journal.payment('key-0002')?.stan, 2)
+    await first.close()
+
+    const { service, journal, close } = start()
+    t.match(service.status('key-0001'), { outcome: 'declined' })
+    t.match(await service.collect(request('key-0001'), OWNER), { outcome: 'declined' }, 'the same key')
+    net.online = true
+    host.adviceRules = ['lost', 'ok', 'refuse']
+    service.roadChanged()
+    await until(clock, () => !service.stuck().items.some(({ endable }) => !endable))
+    t.match(host.log, [/^0220 offlineDecline 1 Z1/])
+    t.ok(
+      host.log.some((line) => line.startsWith('0221 offlineDecline')),
+      'a lost one is repeated as such',
+    )
+    const states = ['key-0001', 'key-0002'].map((key) => journal.payment(key)?.state)
+    t.same(states.sort(), ['DECLINED', 'DECLINE_REFUSED'])
+
+    // The host declines, and the card wants an advice of that: a message of its own.
+    host.rules = [{ decide: 'decline' }]
+    host.adviceRules = ['silent', 'silent', 'silent', 'silent', 'silent', 'silent', 'silent']
+    t.match(await service.collect(request('key-0003'), OWNER), { outcome: 'declined', code: /^RESPONSE_/ })
+    const third = journal.payment('key-0003')!
+    t.match(third, { state: 'DECLINE_PENDING', advice: { own: { stan: third.stan! + 1 } } })
+    t.match(await service.closeRound(), { agreement: 'agrees' }, 'no money hangs on it')
+    await until(clock, () => journal.payment('key-0003')?.state === 'DECLINED')
+    t.ok(host.log.some((line) => line.startsWith(`0221 offlineDecline ${third.stan! + 1} `)))
+    t.ok(journal.verify().sound)
+    await close()
+  },
+)
+
+t.test(
+  'the bank refuses a decline for good: a person ends it; without the capability nothing is owed',
+  async (t) => {
+    const aac = {
+      kind: 'declinedOffline',
+      facts: FACTS,
+      de55: new Uint8Array(),
+      reason: 'x',
+      adviceRequired: true,
+    } as const
+    const answers: ScreenResult[] = [
+      { type: 'selected', id: 'i0' },
+      { type: 'selected', id: 'end' },
+      { type: 'submitted', values: { reason: 'bank said so' } },
+    ]
+    const { host, clock, net, start } = terminalOf(t.testdir(), {
+      card: { start: () => aac },
+      ask: () => answers.shift() ?? { type: 'back' },
+    })
+    const { service, journal, close, notices } = start()
+    await service.collect(request('key-0000'), OWNER)
+    t.match(journal.payment('key-0000'), { state: 'DECLINED', advice: undefined })
+    host.capabilities = { ...host.capabilities, declineAdvices: true }
+    host.adviceRules = ['refuse']
+    net.online = true
+    await service.collect(request('key-0001'), OWNER)
+    await until(clock, () => journal.payment('key-0001')?.state === 'DECLINE_REFUSED')
+    t.match(notices, [/No money hangs on it/])
+    t.match(service.stuck().items, [{ key: 'key-0001', endable: true, code: '05' }])
+    await service.review()
+    t.match(journal.payment('key-0001'), {
+      state: 'DECLINED',
+      resolution: { how: 'ended', reason: 'bank said so' },
+    })
+    t.same(service.stuck().items, [])
+    await close()
   },
 )

@@ -151,6 +151,8 @@ export interface CardScript {
   final?: (answer: HostAnswer) => FinalOutcome | Promise<FinalOutcome>
   /** Without a host; it declines where absent. */
   offline?: () => FinalOutcome
+  /** The issuer wants to hear of declines. */
+  declineAdvice?: boolean
   /** Begins `start` when it was called: the test lets the card go on. */
   onFinish?: (approved: boolean) => void
 }
@@ -192,7 +194,8 @@ export function scriptedCards(script: CardScript, power: Power, calls: string[])
       power.step('card: host answer')
       if (answer.kind === 'unableToGoOnline' && answer.decline !== true && script.offline !== undefined)
         return script.offline()
-      if (answer.kind === 'unableToGoOnline' || !answer.approved) return finalDeclined(false)
+      if (answer.kind === 'unableToGoOnline' || !answer.approved)
+        return { ...finalDeclined(false), adviceRequired: script.declineAdvice === true }
       return (script.final ?? finalApproved)(answer)
     },
     async finish({ approved }) {
@@ -345,6 +348,12 @@ export class TestHost implements Acquirer {
     const { facts, repeat, card, responseCode } = request
     const rule = this.adviceRules.shift() ?? 'ok'
     this.log.push(`${repeat ? '0221' : '0220'} ${facts.kind} ${facts.stan} ${responseCode}`)
+    if (facts.kind === 'offlineDecline') {
+      if (rule === 'refuse') return { kind: 'refused', responseCode: '05' }
+      return rule === 'ok'
+        ? { kind: 'acknowledged', responseCode: '00', retrievalReference: undefined }
+        : { kind: 'failed', reason: 'timeout' }
+    }
     if (card !== undefined) this.advisedCards.push(toHex(card.cardData.bytes))
     const id = this.#id(facts)
     if (rule === 'refuse') return { kind: 'refused', responseCode: '05' }

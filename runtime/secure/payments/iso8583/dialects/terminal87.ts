@@ -27,7 +27,7 @@ const layout = (name: string, must: readonly number[], may: readonly number[] = 
 
 const FINANCIAL_ADVICE = [39, ...MONEY]
 const FINANCIAL_ADVICE_MAY = [23, 37, 38, 48, 54, 55, 90]
-const DECLINE_ADVICE = [39, 48, ...MONEY]
+const DECLINE_ADVICE = [39, ...MONEY]
 const UPLOAD = [39, 71, 72, 90, ...MONEY]
 const REVERSAL = [39, 90, ...MONEY]
 
@@ -38,8 +38,8 @@ const REVERSAL = [39, 90, ...MONEY]
 export const LAYOUTS_87: Readonly<Record<string, Layout>> = {
   '0100': layout('Pre-authorisation, or its increment (90)', MONEY, [23, 37, 38, 48, 52, 54, 55, 61, 90]),
   '0110': layout('Answer to a pre-authorisation', MONEY_ANSWER, [38, 55]),
-  '0120': layout('Advice: declined here', DECLINE_ADVICE, [23, 55]),
-  '0121': layout('Advice: declined here, repeated', DECLINE_ADVICE, [23, 55]),
+  '0120': layout('Advice: declined here', DECLINE_ADVICE, [23, 48, 55]),
+  '0121': layout('Advice: declined here, repeated', DECLINE_ADVICE, [23, 48, 55]),
   '0130': layout('Answer to an advice', MONEY_ANSWER),
   '0200': layout('Sale, or refund (linked: 90)', MONEY, [23, 37, 38, 48, 52, 54, 55, 61, 90]),
   '0210': layout('Answer to a sale or a refund', MONEY_ANSWER, [38, 55]),

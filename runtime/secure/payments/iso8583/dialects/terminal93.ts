@@ -27,7 +27,7 @@ const layout = (name: string, must: readonly number[], may: readonly number[] = 
 
 const FINANCIAL_ADVICE = [39, ...MONEY]
 const FINANCIAL_ADVICE_MAY = [23, 37, 38, 48, 54, 55, 56]
-const DECLINE_ADVICE = [39, 48, ...MONEY]
+const DECLINE_ADVICE = [39, ...MONEY]
 const UPLOAD = [39, 56, 71, 72, ...MONEY]
 const REVERSAL = [25, 56, ...MONEY]
 
@@ -35,8 +35,8 @@ const REVERSAL = [25, 56, ...MONEY]
 export const LAYOUTS_93: Readonly<Record<string, Layout>> = {
   '1100': layout('Pre-authorisation, or its increment (56)', MONEY, [23, 37, 38, 48, 52, 54, 55, 56, 61]),
   '1110': layout('Answer to a pre-authorisation', MONEY_ANSWER, [38, 55]),
-  '1120': layout('Advice: declined here', DECLINE_ADVICE, [23, 55]),
-  '1121': layout('Advice: declined here, repeated', DECLINE_ADVICE, [23, 55]),
+  '1120': layout('Advice: declined here', DECLINE_ADVICE, [23, 48, 55]),
+  '1121': layout('Advice: declined here, repeated', DECLINE_ADVICE, [23, 48, 55]),
   '1130': layout('Answer to an advice', MONEY_ANSWER),
   '1200': layout('Sale, or refund (linked: 56)', MONEY, [23, 37, 38, 48, 52, 54, 55, 56, 61]),
   '1210': layout('Answer to a sale or a refund', MONEY_ANSWER, [38, 55]),
