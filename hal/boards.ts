@@ -1,8 +1,9 @@
 // The board profiles that come with Postern, and others by their path.
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { PosternError } from './base/errors.js'
+import { isPosternError, PosternError } from './base/errors.js'
 import { packageRoot } from './base/package-root.js'
+import { type BoardProblem, type BoardProfile, type Driver, type ParseOptions, parseBoard } from './board.js'
 
 const FOLDER = join(packageRoot, 'hal', 'boards')
 const MAX_BYTES = 256 * 1024
@@ -35,5 +36,24 @@ export function readBoard(nameOrPath: string): unknown {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new PosternError('BOARD_UNREADABLE', `board ${path}: ${reason}`, { path }, error)
+  }
+}
+
+/** Reads and checks a profile. One that can't be read is an empty one with a problem: whoever starts says so. */
+export function loadBoard(
+  nameOrPath: string,
+  registry: readonly Driver[],
+  options: ParseOptions = {},
+): { readonly profile: BoardProfile; readonly problems: readonly BoardProblem[] } {
+  try {
+    return parseBoard(readBoard(nameOrPath), registry, options)
+  } catch (error) {
+    if (!isPosternError(error, 'BOARD_UNREADABLE')) throw error
+    const problem = {
+      key: '',
+      value: JSON.stringify(nameOrPath.slice(0, 200)),
+      allowed: `can't be used: ${error.message}`,
+    }
+    return { profile: { name: 'unnamed', devices: [], certifiedModule: undefined }, problems: [problem] }
   }
 }

@@ -42,6 +42,8 @@ export const OpenStatus = Type.Object(
       Type.Literal('none'),
     ]),
     outbox: Type.Integer({ minimum: 0 }),
+    /** What of the open world's devices does not work, for people. */
+    troubles: Type.Optional(Type.Array(Type.String({ maxLength: 160 }), { maxItems: 8 })),
   },
   closed,
 )

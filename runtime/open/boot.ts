@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock, systemRandom } from '../../hal/base/clock.js'
 import { createLog } from '../../hal/base/pino-log.js'
-import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
-import { readBoard } from '../../hal/boards.js'
+import { type Driver, describeProblem, openBoard } from '../../hal/board.js'
+import { watchTroubles } from '../../hal/board-troubles.js'
+import { loadBoard } from '../../hal/boards.js'
 import { escposDriver } from '../../hal/drivers/escpos/escpos-driver.js'
 import { openInterfaceNetwork } from '../../hal/drivers/interface-network.js'
 import { openDrivers } from '../../hal/drivers/open-drivers.js'
@@ -28,7 +29,7 @@ const drivers: readonly Driver[] = [
   ...openDrivers(systemClock),
   ...(config.hardwareSocket === undefined ? [] : simulated),
 ]
-const { profile, problems } = parseBoard(readBoard(config.board), drivers, {
+const { profile, problems } = loadBoard(config.board, drivers, {
   world: 'open',
   params: config.boardParams,
 })
@@ -37,8 +38,8 @@ const board = await openBoard(profile, drivers, {
   log,
   statistics: fileStatistics(join(config.dataDir, 'statistics'), log),
 })
-for (const problem of [...problems, ...board.problems])
-  log.error('board.problem', { problem: describeProblem(problem) })
+const allProblems = [...problems, ...board.problems]
+for (const problem of allProblems) log.error('board.problem', { problem: describeProblem(problem) })
 
 const context = { clock: systemClock, log }
 const network =
@@ -50,6 +51,7 @@ const world = await startOpenWorld(config, {
   scanner: board.device('scanner'),
   power: board.device('power'),
   network,
+  watchTroubles: (onChange) => watchTroubles(board.devices, allProblems, onChange),
   clock: systemClock,
   random: systemRandom,
   log,

@@ -12,6 +12,8 @@ export interface OpenDevices {
   readonly scanner: Scanner | undefined
   readonly power: Power | undefined
   readonly network: NetworkState
+  /** What of the board does not work, told now and at each change. Returns what ends it. */
+  readonly watchTroubles?: (onChange: (lines: readonly string[]) => void) => () => void
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

@@ -118,7 +118,9 @@ export async function startOpenWorld(
     cloud: link?.state() ?? 'offline',
     printer: printing.summary(),
     outbox: outbox.size(),
+    ...(troubles.length === 0 ? {} : { troubles: [...troubles] }),
   })
+  let troubles: readonly string[] = []
   let told = ''
   let telling: NodeJS.Timeout | undefined
   /** Soon, as much may change at once. */
@@ -157,6 +159,10 @@ export async function startOpenWorld(
     printing.onSummary(tellStatus),
     outbox.on(tellStatus),
     reportPower(power, outbox, log),
+    devices.watchTroubles?.((lines) => {
+      troubles = lines
+      tellStatus()
+    }) ?? (() => undefined),
   ]
 
   const context = async (signal: AbortSignal): Promise<AppContext> => {

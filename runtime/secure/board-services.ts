@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import type { Clock, Random } from '../../hal/base/clock.js'
 import { PosternError } from '../../hal/base/errors.js'
 import type { Log } from '../../hal/base/log.js'
-import type { Board } from '../../hal/board.js'
+import { type Board, describeProblem } from '../../hal/board.js'
+import { watchTroubles } from '../../hal/board-troubles.js'
+import type { Indicators } from '../../hal/indicators.js'
 import type { CardTransactionFactory } from './card-transaction.js'
 import type { EmvConfiguration } from './emv/configuration.js'
 import { contactCardTransactions } from './emv/contact-card-transaction.js'
 import type { CardKeys } from './keys/terminal-keys.js'
-import { createScreenService, type ScreenService } from './screens/screen-service.js'
+import { createScreenService, type HomeScreen, type ScreenService } from './screens/screen-service.js'
 import type { Texts } from './texts.js'
 import { openTraceStore } from './trace-store.js'
 
@@ -20,7 +22,10 @@ export interface BoardNeeds {
   readonly log: Log
 }
 
-/** @throws PosternError `BOARD_UNUSABLE` without display, keypad or lights */
+/** Without these nobody can be asked and nobody can answer. */
+const REQUIRED = ['display', 'keypad'] as const
+
+/** @throws PosternError `BOARD_UNUSABLE` without display or keypad, naming what is wrong with the profile */
 export function openScreens(
   { board, clock, log }: BoardNeeds,
   texts: Texts,
@@ -28,12 +33,56 @@ export function openScreens(
 ): ScreenService {
   const display = board.device('display')
   const keypad = board.device('keypad')
-  const indicators = board.device('indicators')
-  if (display === undefined || keypad === undefined || indicators === undefined) {
-    const why = board.problems.map(({ key, allowed }) => `${key}: ${allowed}`).join('; ')
-    throw new PosternError('BOARD_UNUSABLE', `a terminal needs display, keypad and lights. ${why}`)
+  if (display === undefined || keypad === undefined) {
+    const missing = REQUIRED.filter((each) => board.device(each) === undefined).join(' and ')
+    const why = board.problems.map(describeProblem).join('; ') || 'the profile names none'
+    throw new PosternError('BOARD_UNUSABLE', `no ${missing}: ${why}`)
   }
+  const indicators = board.device('indicators') ?? noIndicators
   return createScreenService({ display, keypad, indicators, clock, log, texts, onMenuKey })
+}
+
+/** In the place of lights and tones on a board that has none. */
+export const noIndicators: Pick<Indicators, 'capabilities' | 'light' | 'tone'> = {
+  capabilities: { lights: [], tones: false },
+  light: () => Promise.resolve(),
+  tone: () => Promise.resolve(),
+}
+
+export interface Home {
+  show(title: string, state: HomeScreen['state']): void
+  /** What of the open world's devices does not work. */
+  openTroubles(lines: readonly string[]): void
+  close(): void
+}
+
+/** The home screen; what does not work stands under it, and what whoever started us wants to be seen. */
+export function createHome(
+  { board }: Pick<BoardNeeds, 'board'>,
+  screens: ScreenService,
+  note?: string,
+): Home {
+  let shown: Pick<HomeScreen, 'title' | 'state'> = { title: 'Postern', state: 'starting' }
+  let ours: readonly string[] = []
+  let others: readonly string[] = []
+  const redraw = () =>
+    screens.setHome({ ...shown, notes: [...(note === undefined ? [] : [note]), ...ours, ...others] })
+  const close = watchTroubles(board.devices, board.problems, (lines) => {
+    ours = lines
+    redraw()
+  })
+  return {
+    show(title, state) {
+      shown = { title, state }
+      redraw()
+    },
+    openTroubles(lines) {
+      if (JSON.stringify(lines) === JSON.stringify(others)) return
+      others = lines
+      redraw()
+    },
+    close,
+  }
 }
 
 /** Card transactions by our own reader and kernel; their traces go below `dataDir`. */

@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock, systemRandom } from '../../hal/base/clock.js'
 import { createLog } from '../../hal/base/pino-log.js'
-import { type Driver, describeProblem, openBoard, parseBoard } from '../../hal/board.js'
-import { readBoard } from '../../hal/boards.js'
+import { type Board, type Driver, describeProblem, openBoard } from '../../hal/board.js'
+import { loadBoard } from '../../hal/boards.js'
 import { secureDrivers } from '../../hal/drivers/secure-drivers.js'
 import { SIMULATED_DRIVERS } from '../../hal/simulated/drivers.js'
 import { fileStatistics } from '../../hal/statistics-file.js'
 import { secureConfigFrom } from './secure-config.js'
-import { startSecureWorld } from './secure-world.js'
+import { type SecureWorld, startSecureWorld } from './secure-world.js'
+import { reasonOf, showStartFailure } from './start-failure.js'
 
 const config = secureConfigFrom(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
 const log = createLog('secure', config.logLevel)
@@ -19,38 +20,49 @@ const drivers: readonly Driver[] = [
   ...secureDrivers(systemClock),
   ...(config.profile === 'development' ? SIMULATED_DRIVERS : []),
 ]
-const { profile, problems } = parseBoard(readBoard(config.board), drivers, {
+const { profile, problems } = loadBoard(config.board, drivers, {
   world: 'secure',
   params: config.boardParams,
 })
-for (const problem of problems) log.error('board.problem', { problem: describeProblem(problem) })
-const board = await openBoard(profile, drivers, {
+const opened = await openBoard(profile, drivers, {
   clock: systemClock,
   log,
   statistics: fileStatistics(join(config.dataDir, 'statistics'), log),
 })
+const board: Board = { ...opened, problems: [...problems, ...opened.problems] }
+for (const problem of board.problems) log.error('board.problem', { problem: describeProblem(problem) })
 
+const ending = new AbortController()
+let world: SecureWorld | undefined
 const end = (code: number) => {
   // Whatever was begun is in the journal: ending hard is always safe.
   setTimeout(() => process.exit(code), 2000).unref()
-  return world?.close().finally(() => board.close().finally(() => process.exit(code)))
+  ending.abort()
+  const closed = world?.close() ?? Promise.resolve()
+  return closed.finally(() => board.close().finally(() => process.exit(code)))
 }
-const world = await startSecureWorld({
-  config,
-  board: { ...board, problems: [...problems, ...board.problems], device: board.device },
-  certifiedModule: profile.certifiedModule,
-  clock: systemClock,
-  random: systemRandom,
-  log,
-  onFatal(error) {
-    log.error('secure.fatal', { error })
-    process.exit(1)
-  },
-})
 process.on('SIGTERM', () => void end(0))
 process.on('SIGINT', () => void end(0))
 process.on('unhandledRejection', (error) => {
   log.error('secure.unhandled', { error })
   process.exit(1)
 })
-console.log(JSON.stringify({ ready: true }))
+try {
+  world = await startSecureWorld({
+    config,
+    board,
+    certifiedModule: profile.certifiedModule,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+    onFatal(error) {
+      log.error('secure.fatal', { error })
+      process.exit(1)
+    },
+  })
+  console.log(JSON.stringify({ ready: true }))
+} catch (error) {
+  console.log(JSON.stringify({ ready: false, reason: reasonOf(error) }))
+  await showStartFailure(board, config.dataDir, error, { clock: systemClock, log }, ending.signal)
+  if (!ending.signal.aborted) await end(1)
+}

@@ -9,7 +9,7 @@ import type { Operator } from '../api/payments.js'
 import type { OpenStatus, TerminalInfo } from '../bridge/contract.js'
 import { connectAcquirers, openAcquirerKeys } from './acquiring.js'
 import { createAppFreeze } from './app-freeze.js'
-import { boardCardTransactions, followPower, openScreens } from './board-services.js'
+import { boardCardTransactions, createHome, followPower, type Home, openScreens } from './board-services.js'
 import { type BridgeServer, serveBridge } from './bridge-server.js'
 import { openDocuments } from './documents.js'
 import { KeyPackage } from './keys/key-package.js'
@@ -31,11 +31,11 @@ import { openRunTimeDocuments } from './run-time-documents.js'
 import { createCardEntry } from './screens/card-entry.js'
 import { createCardPrompts } from './screens/card-prompts.js'
 import { createOperatorPrompts } from './screens/operator-prompts.js'
-import type { HomeScreen } from './screens/screen-service.js'
+import type { ScreenService } from './screens/screen-service.js'
 import type { SecureConfig } from './secure-config.js'
 import { createSession } from './session.js'
 import { createTerminalCheck, type TerminalCheck } from './terminal-check.js'
-import { loadTexts } from './texts.js'
+import { loadTexts, type Texts } from './texts.js'
 import { typedCards } from './typed-card.js'
 
 export interface SecureWorld {
@@ -64,15 +64,34 @@ function selfTest(config: SecureConfig, log: Log): readonly MissingProtection[] 
 
 /** Starts everything, recovers what a power cut left, and listens for the open world. */
 export async function startSecureWorld(options: SecureWorldOptions): Promise<SecureWorld> {
-  const { config, board, clock, random, log } = options
   const texts = loadTexts()
+  const menu: MenuKey = { pressed: () => undefined }
+  const screens = openScreens(options, texts, () => menu.pressed())
+  const home = createHome(options, screens, options.config.note)
+  try {
+    return await startOnScreens(options, texts, screens, home, menu)
+  } catch (error) {
+    home.close()
+    await screens.close()
+    throw error
+  }
+}
+
+/** What the menu key does, once there is something to do. */
+interface MenuKey {
+  pressed: () => void
+}
+
+async function startOnScreens(
+  options: SecureWorldOptions,
+  texts: Texts,
+  screens: ScreenService,
+  home: Home,
+  menu: MenuKey,
+): Promise<SecureWorld> {
+  const { config, board, clock, random, log } = options
   let check: TerminalCheck | undefined
-  const screens = openScreens(options, texts, () => void check?.review().catch(options.onFatal))
-  /** What of the board does not work stands under every home screen. */
-  const note = config.note ?? board.problems.map(({ key, value }) => `${key} ${value}`).join(', ')
-  const showHome = (title: string, state: HomeScreen['state']) =>
-    screens.setHome({ title, state, ...(note === '' ? {} : { note }) })
-  showHome('Postern', 'starting')
+  menu.pressed = () => void check?.review().catch(options.onFatal)
   const documents = openDocuments(config.dataDir)
   const merchant = readMerchantDocument(documents.read('merchant', MerchantDocument))
   const operators = readOperatorsDocument(documents.read('operators', OperatorsDocument))
@@ -256,6 +275,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
         const back = facts.network === 'online' && status.network === 'offline'
         status = facts
         screens.setStatus(facts)
+        home.openTroubles(facts.troubles ?? [])
         if (back) payments.roadChanged()
         return null
       },
@@ -268,19 +288,20 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
     onConnected(isConnected) {
       if (isConnected) {
         apps.connected()
-        showHome(merchant.name, 'ready')
+        home.show(merchant.name, 'ready')
       } else {
         pipes.disconnected()
         gateway.disconnected()
         screens.closeScreens()
-        showHome(merchant.name, 'appsRestarting')
+        home.show(merchant.name, 'appsRestarting')
+        home.openTroubles([])
         screens.setStatus({ network: 'offline', cloud: 'offline', printer: 'none', outbox: 0 })
         status = { network: 'offline', cloud: 'offline', printer: 'none', outbox: 0 }
       }
     },
   })
   screens.setLanguage(merchant.locale)
-  showHome(merchant.name, 'starting')
+  home.show(merchant.name, 'starting')
   // A terminal in the field says it to whoever holds it; a developer's would say it at every start.
   if (config.profile === 'production' && missing.length > 0)
     notice(texts.text(merchant.locale, 'check.atStart', { count: missing.length }))
@@ -289,6 +310,7 @@ export async function startSecureWorld(options: SecureWorldOptions): Promise<Sec
   return {
     async close() {
       stopListening?.()
+      home.close()
       await payments.stop()
       await bridge?.close()
       acquiring.close()

@@ -15,6 +15,7 @@ import { guardPrompts } from './prompt-guard.js'
 import { createRenderer } from './renderer.js'
 import type { StatusFacts, SystemScreen } from './scene.js'
 import { openScreenLayer, type ScreenLayer } from './screen-layer.js'
+import { cleanText } from './text-layout.js'
 
 /** Who shows an app's screen: `app` for telling them apart, `name` for the top row. */
 export interface ScreenOwner {
@@ -22,11 +23,11 @@ export interface ScreenOwner {
   readonly name: string
 }
 
-/** What is shown where no screen is. `note` is a further line, such as a protection that is missing. */
+/** What is shown where no screen is. `notes` are further lines, such as a protection that is missing. */
 export interface HomeScreen {
   readonly title: string
   readonly state: 'starting' | 'ready' | 'appsRestarting'
-  readonly note?: string
+  readonly notes?: readonly string[]
 }
 
 /** A layer that the secure world draws and whose keys it takes itself: card pictures, PIN, codes. */
@@ -76,9 +77,9 @@ export interface ScreenService {
 }
 
 export interface ScreenServiceOptions {
-  readonly display: Display
-  readonly keypad: Keypad
-  readonly indicators: Indicators
+  readonly display: Pick<Display, 'draw' | 'capabilities'>
+  readonly keypad: Pick<Keypad, 'on'>
+  readonly indicators: Pick<Indicators, 'light' | 'tone' | 'capabilities'>
   readonly clock: Clock
   readonly log: Log
   readonly texts: Texts
@@ -114,7 +115,7 @@ export function createScreenService(options: ScreenServiceOptions): ScreenServic
       content: {
         kind: 'home',
         title: home.title,
-        lines: [texts.text(language, `home.${home.state}`), ...(home.note === undefined ? [] : [home.note])],
+        lines: [texts.text(language, `home.${home.state}`), ...(home.notes ?? []).map(cleanText)],
         busy: home.state !== 'ready',
       },
       owner: terminalName,

@@ -78,7 +78,14 @@ export function supervise(spec: ProcessSpec, onState: (state: ProcessState) => v
           clearTimeout(timer)
           become('running')
           resolve(JSON.parse(line) as ReadyLine)
-        } else log?.write(`${line}\n`)
+        } else {
+          log?.write(`${line}\n`)
+          if (line.startsWith('{"ready":false')) {
+            clearTimeout(timer)
+            const { reason } = JSON.parse(line) as { reason?: string }
+            reject(new Error(`${spec.name} can't start: ${reason ?? 'no reason given'}; see ${spec.logPath}`))
+          }
+        }
       }
       running.stdout!.on(
         'data',
