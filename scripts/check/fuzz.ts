@@ -1,4 +1,4 @@
-// npm run fuzz -- NAME COUNT SEED [HEX]: drives one parser with seeded inputs, guided by the blocks that they reach, and says how to
+// npm run fuzz -- [--blind] NAME COUNT SEED [HEX]: drives one parser with seeded inputs, guided by the blocks that they reach, and says how to
 // repeat what it found.
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,12 +13,15 @@ const folder = join(packageRoot, 'dist', 'test', 'fuzz')
 const names = readdirSync(folder)
   .filter((file) => file.endsWith('.js'))
   .map((file) => file.slice(0, -3))
-const [name = '', countText = '100000', seedText = '1', hex] = process.argv.slice(2)
+const given = process.argv.slice(2)
+/** Without coverage some ten times as many inputs a second; what the target says of each is then all the guidance. */
+const blind = given.includes('--blind')
+const [name = '', countText = '100000', seedText = '1', hex] = given.filter((word) => word !== '--blind')
 const count = Number(countText)
 const seed = Number(seedText)
 if (!names.includes(name) || !Number.isSafeInteger(count) || !Number.isSafeInteger(seed) || count < 1) {
   console.error(
-    `usage: npm run fuzz -- NAME [COUNT] [SEED] [HEX]\n  HEX: this one input, - for an empty one\n  NAME is one of: ${names.join(', ')}`,
+    `usage: npm run fuzz -- [--blind] NAME [COUNT] [SEED] [HEX]\n  HEX: this one input, - for an empty one\n  --blind: without coverage, for long runs\n  NAME is one of: ${names.join(', ')}`,
   )
   process.exit(2)
 }
@@ -29,7 +32,7 @@ if (hex !== undefined) {
 }
 const begin = performance.now()
 const seconds = () => ((performance.now() - begin) / 1000).toFixed(1)
-const coverage = await startBlockCoverage()
+const coverage = blind ? undefined : await startBlockCoverage()
 const watchdog = startWatchdog()
 try {
   const last = await fuzz(target, {
@@ -51,6 +54,6 @@ try {
   console.error(error.cause)
   process.exitCode = 1
 } finally {
-  coverage.stop()
+  coverage?.stop()
   await watchdog.stop()
 }

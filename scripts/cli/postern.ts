@@ -5,6 +5,7 @@ import { isPosternError } from '../../hal/base/errors.js'
 import { ceremonyCommand } from './ceremony.js'
 import { disputeCommand } from './dispute.js'
 import { halCommand } from './hal.js'
+import { hostCommand } from './host.js'
 import { journalCommand } from './journal.js'
 import { protectionsCommand } from './protections.js'
 import { routeCommand } from './route.js'
@@ -32,6 +33,7 @@ program.addCommand(ceremonyCommand())
 program.addCommand(journalCommand(program, wholeNumber))
 program.addCommand(protectionsCommand(program, wholeNumber))
 program.addCommand(routeCommand(program))
+program.addCommand(hostCommand(program))
 program.addCommand(disputeCommand(program))
 program.addCommand(traceCommand(program))
 program.addCommand(halCommand(program, wholeNumber))

@@ -97,6 +97,8 @@ export interface HostMessage {
 export interface ElementRow {
   readonly elements: readonly (keyof Elements)[]
   readonly fields: readonly number[]
+  /** The code of each word, where the row has a table of them. */
+  readonly codes?: Readonly<Record<string, string>>
   /** Where the row holds; everywhere when absent. */
   readonly on?: (type: MessageType, role: Role) => boolean
   /** A value a field; `undefined` leaves it out. */
@@ -155,6 +157,7 @@ export const coded = (
 ): ElementRow => ({
   elements: [element],
   fields: [field],
+  codes,
   write({ elements }) {
     const word = elements[element]
     if (word === undefined) return [undefined]
@@ -170,7 +173,10 @@ export const coded = (
 })
 
 /** Type and role of a message type identifier. */
-function kindOf({ types }: HostDialect, mti: string): { type: MessageType; role: Role } | undefined {
+export function kindOf(
+  { types }: Pick<HostDialect, 'types'>,
+  mti: string,
+): { type: MessageType; role: Role } | undefined {
   for (const type of MESSAGE_TYPES) {
     const index = types[type].indexOf(mti)
     if (index >= 0) return { type, role: (['request', 'repeat', 'answer'] as const)[index]! }

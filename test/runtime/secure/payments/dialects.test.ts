@@ -1,12 +1,14 @@
 // Every message of the terminal in every dialect, against the development acquirer in that dialect: the same meaning, the
 // same truth in the ledger. New acquirers are documents: nothing here names one in code.
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Duplex } from 'node:stream'
 import t from 'tap'
-import { fromHex } from '../../../../hal/base/bytes.js'
+import { fromHex, toHex } from '../../../../hal/base/bytes.js'
 import { systemClock, systemRandom } from '../../../../hal/base/clock.js'
 import { silentLog } from '../../../../hal/base/log.js'
 import { money } from '../../../../hal/base/money.js'
+import { packageRoot } from '../../../../hal/base/package-root.js'
 import { deriveInitialKey } from '../../../../runtime/secure/keys/aes-dukpt.js'
 import { loadInitialKey, openTerminalKeys } from '../../../../runtime/secure/keys/dukpt-terminal-keys.js'
 import type { KeyStore } from '../../../../runtime/secure/keys/key-store.js'
@@ -20,16 +22,21 @@ import {
 } from '../../../../runtime/secure/payments/acquirer-document.js'
 import type { MoneyKind, OriginalFacts } from '../../../../runtime/secure/payments/acquirer-port.js'
 import { createHostLine } from '../../../../runtime/secure/payments/host-line.js'
+import { pack, unpack } from '../../../../runtime/secure/payments/iso8583/codec.js'
+import { describeMessage } from '../../../../runtime/secure/payments/iso8583/describe.js'
 import {
   DIALECT_NAMES,
   type DialectName,
   hostDialect,
 } from '../../../../runtime/secure/payments/iso8583/dialects/host-dialects.js'
 import { Deframer, type Framing, frame } from '../../../../runtime/secure/payments/iso8583/framing.js'
+import { familyInMarkdown, messageTable } from '../../../../runtime/secure/payments/iso8583/layout-table.js'
+import { layoutInWords } from '../../../../scripts/cli/host.js'
 import { createAcquirerHost } from '../../../../scripts/dev/acquirer/acquirer-host.js'
 import { createHostKeys, createKeyBlocks } from '../../../../scripts/dev/acquirer/host-keys.js'
 import { openLedger } from '../../../../scripts/dev/acquirer/ledger.js'
 import { DEFAULT_RULES } from '../../../../scripts/dev/acquirer/rules.js'
+import { samplesOf } from '../../../fuzz/support/iso8583-dialect.js'
 
 const BDK = fromHex('FEDCBA9876543210F1F1F1F1F1F1F1F1')
 const TDES_BDK = fromHex('0123456789ABCDEFFEDCBA9876543210')
@@ -151,10 +158,10 @@ async function pair(folder: string, { dialect, change }: Variant) {
     ...rest,
     kind,
   })
-  const card = async () => ({
+  const card = async (pin = '1234') => ({
     de55: fromHex('9F2608010203040506070882023800'),
     cardData: await keys.encryptCardData(TRACK2),
-    pinBlock: await keys.encryptPin(Buffer.from('1234'), Buffer.from('4761739001010119')),
+    pinBlock: await keys.encryptPin(Buffer.from(pin), Buffer.from('4761739001010119')),
   })
   return {
     client,
@@ -210,6 +217,18 @@ for (const variant of VARIANTS) {
     t.match(sold, { kind: 'answered', approved: true, responseCode: '00', authorisationCode: /^[0-9]{6}$/ })
     t.equal(sold.kind === 'answered' && sold.issuerAuthenticationData?.length, 10)
     t.match(entryOf(sale), { kind: 'sale', approvedMinor: '1250', pinOk: 1, state: 'approved' })
+
+    const badMac = facts('sale', 19976n)
+    t.same(
+      await client.authorise({ facts: badMac, card: await card() }, nothing, SIGNAL),
+      { kind: 'unknown', cause: 'badMac' },
+      'approved, under a MAC that does not hold',
+    )
+    const wrongPin = facts('sale', 1900n)
+    t.match(await client.authorise({ facts: wrongPin, card: await card('4321') }, nothing, SIGNAL), {
+      approved: false,
+      responseCode: '55',
+    })
 
     const declined = facts('sale', 19951n)
     t.match(await client.authorise({ facts: declined, card: await card() }, nothing, SIGNAL), {
@@ -314,6 +333,8 @@ for (const variant of VARIANTS) {
     t.match(await client.authorise({ facts: forgotten, card: await card() }, nothing, SIGNAL), {
       approved: true,
     })
+    // Approved as far as the host knows, and taken back.
+    t.same(await reverse(badMac, 'timeout'), { kind: 'acknowledged', responseCode: '00' })
     const totals = {
       // sale 12.50, cash 30.00 (voided), stood in for 199.82, completion 115.00, offline 7.00, forgotten 199.84
       sales: 6,
@@ -366,3 +387,68 @@ for (const variant of VARIANTS) {
     t.same(await compare('advice'), { kind: 'agrees' })
   })
 }
+
+for (const name of DIALECT_NAMES) {
+  t.test(`${name}: what people see of a message, and the place of each fault`, async (t) => {
+    const { wire } = hostDialect(name)
+    for (const sample of await samplesOf(name)) {
+      const message = unpack(wire, sample)
+      const text = describeMessage(wire, message).join('\n')
+      for (const [field, value] of message.fields) {
+        const shown = wire.fields[Number(field)]?.shown
+        if (shown === 'hidden' && value.length > 3)
+          t.notOk(text.includes(typeof value === 'string' ? value : toHex(value)), `DE${field} is hidden`)
+      }
+      t.match(text, new RegExp(`^${message.mti} [A-Z].+\\nDE`), 'the message by its name')
+      const { must } = wire.layouts![message.mti]!
+      const without = (field: number) => ({
+        mti: message.mti,
+        fields: new Map([...message.fields].filter(([key]) => key !== String(field))),
+      })
+      for (const field of must)
+        t.throws(() => pack(wire, without(field)), {
+          code: 'ISO8583_INVALID',
+          details: { path: String(field) },
+        })
+      t.throws(
+        () =>
+          pack(wire, { mti: message.mti, fields: new Map([...message.fields, ['2', '4761739001010119']]) }),
+        {
+          code: 'ISO8583_INVALID',
+          details: { path: '2' },
+        },
+      )
+    }
+  })
+}
+
+t.test("each message's layout in one table, made from the data", async (t) => {
+  const file = readFileSync(join(packageRoot, 'runtime/secure/payments/iso8583/layouts.md'), 'utf8')
+  for (const name of ['postern-dev', 'postern-93'] as const) {
+    const dialect = hostDialect(name)
+    t.ok(
+      file.includes(familyInMarkdown(dialect)),
+      `layouts.md is what \`postern host layout --markdown ${name}\` prints`,
+    )
+    for (const [mti, { must, may }] of Object.entries(dialect.wire.layouts!)) {
+      const rows = messageTable(dialect, mti)
+      t.same(
+        rows.slice(0, -1).map(({ field }) => Number(field)),
+        [...must, ...may].sort((a, b) => a - b),
+        mti,
+      )
+      t.same(rows.at(-1)?.carries, ['mac'])
+      t.same(
+        rows.filter(({ carries }) => carries.length === 0).map(({ field }) => field),
+        [],
+        `every field of a ${mti} has a meaning`,
+      )
+    }
+  }
+  t.throws(() => messageTable(hostDialect('postern-dev'), '9999'), { code: 'USAGE' })
+  const words = layoutInWords(hostDialect('postern-ebcdic'), '0400').join('\n')
+  t.match(words, /^0400 Reversal\n/)
+  t.match(words, /90 +must +n42 +EBCDIC, 42 bytes +Original data elements/)
+  t.match(words, /DE39: 17 void, 22 malfunction, 68 tooLate/)
+  t.match(layoutInWords(hostDialect('postern-ascii')).join('\n'), /^0100 {2}Pre-authorisation/)
+})

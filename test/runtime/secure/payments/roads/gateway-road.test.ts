@@ -2,12 +2,20 @@
 // and several roads to one acquirer: the next only while nothing has left.
 import { join } from 'node:path'
 import t from 'tap'
+import { silentLog } from '../../../../../hal/base/log.js'
 import type { GatewayAnswer, GatewayRequest } from '../../../../../runtime/bridge/gateway.js'
+import { createAcquirerClient } from '../../../../../runtime/secure/payments/acquirer-client.js'
 import type { Exchange, ExchangeRequest, HostLine } from '../../../../../runtime/secure/payments/host-line.js'
+import { unpack } from '../../../../../runtime/secure/payments/iso8583/codec.js'
+import { hostDialect } from '../../../../../runtime/secure/payments/iso8583/dialects/host-dialects.js'
+import { fromFields, toFields } from '../../../../../runtime/secure/payments/iso8583/host-message.js'
+import { packWithMac } from '../../../../../runtime/secure/payments/iso8583/mac.js'
 import { createGatewayLine } from '../../../../../runtime/secure/payments/roads/gateway-road.js'
+import type { RoadKind, SentOver } from '../../../../../runtime/secure/payments/roads/road.js'
 import { createRoadsLine } from '../../../../../runtime/secure/payments/roads/roads-line.js'
 import { createGateway, type Forward } from '../../../../../scripts/dev/gateway/gateway.js'
 import { forgetfulMemory, openReversedMemory } from '../../../../../scripts/dev/gateway/reversed-memory.js'
+import { answerTo, facts, KSN } from '../../../../fuzz/support/host-messages.js'
 import { settle, testClock } from '../support.js'
 
 const SIGNAL = new AbortController().signal
@@ -309,3 +317,82 @@ t.test('several roads: the next only where nothing was sent, and never after bef
   line.close()
   t.same(tried, ['close tls', 'close gateway'])
 })
+
+t.test(
+  '"original not found" ends a reversal only once the original can arrive no more, by whichever road',
+  async (t) => {
+    const clock = testClock()
+    const bornMs = clock.nowMs()
+    const dialect = hostDialect('postern-93')
+    const preferred: unknown[] = []
+    const keys = {
+      nextRequestKsn: async () => KSN.slice(),
+      macRequest: async () => new Uint8Array(8),
+      verifyResponse: async () => true,
+    }
+    /** A reversal by `road`, answered with 25, so long after its original was made. */
+    async function reverse(afterMs: number, road: RoadKind, sentOver: SentOver | undefined, more = {}) {
+      const client = createAcquirerClient({
+        entry: {
+          id: 'dev',
+          tpdu: { destination: 1, source: 2 },
+          nii: '001',
+          terminalId: 'TERM0001',
+          merchantId: 'MERCHANT1',
+          dialect: 'postern-93',
+          currency: 'EUR',
+          ...more,
+        },
+        line: () => ({
+          close: () => undefined,
+          async exchange<T>({ build, judge, beforeSend, prefer }: ExchangeRequest<T>): Promise<Exchange<T>> {
+            preferred.push(prefer)
+            const asked = fromFields(dialect, unpack(dialect.wire, await build()))
+            beforeSend({ road })
+            const { elements, ...answer } = answerTo(asked)
+            const notFound = toFields(dialect, { ...answer, elements: { ...elements, responseCode: '25' } })
+            const verdict = await judge(
+              await packWithMac(dialect.wire, notFound, async () => new Uint8Array(8)),
+            )
+            if (verdict.kind !== 'answer') throw new Error(`no answer but ${JSON.stringify(verdict)}`)
+            return { kind: 'answered', value: verdict.value }
+          },
+        }),
+        keys,
+        clock: { ...clock, nowMs: () => bornMs + afterMs },
+        log: silentLog,
+        onStray: () => undefined,
+      })
+      const original = {
+        ...facts('sale'),
+        preparedAtMs: bornMs,
+        ...(sentOver === undefined ? {} : { sentOver }),
+      }
+      const answer = await client.reverse(
+        { original, stan: 43, atMs: bornMs, cause: 'timeout', repeat: true },
+        () => undefined,
+        SIGNAL,
+      )
+      return answer.kind === 'failed' ? answer.reason : answer.kind
+    }
+    const byGateway: SentOver = { road: 'gateway', expiresAtMs: bornMs + 45_000 }
+    t.equal(await reverse(44_999, 'gateway', byGateway), 'NOT_FOUND_YET')
+    t.equal(
+      await reverse(45_000, 'gateway', byGateway),
+      'acknowledged',
+      'it has expired, and came before its reversal',
+    )
+    t.equal(await reverse(74_999, 'tls', byGateway), 'NOT_FOUND_YET', "the gateway's clock may be behind")
+    t.equal(await reverse(75_000, 'tls', byGateway), 'acknowledged')
+    t.equal(await reverse(119_999, 'tls', { road: 'tls' }), 'NOT_FOUND_YET')
+    t.equal(await reverse(120_000, 'tls', { road: 'tls' }), 'acknowledged')
+    t.equal(
+      await reverse(119_999, 'gateway', undefined),
+      'NOT_FOUND_YET',
+      'of a release that did not write the road down',
+    )
+    const remembers = { reversals: { notFoundFinalAfterMs: 0 } }
+    t.equal(await reverse(1, 'tls', byGateway, remembers), 'acknowledged', 'the host itself refuses it later')
+    t.same(preferred.slice(0, 7), ['gateway', 'gateway', 'gateway', 'gateway', 'tls', 'tls', undefined])
+  },
+)

@@ -1,0 +1,4 @@
+// Fuzz of the dialect postern-ebcdic.
+import { dialectTarget } from './support/iso8583-dialect.js'
+
+export const target = await dialectTarget('postern-ebcdic')
