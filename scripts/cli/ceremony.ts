@@ -1,5 +1,5 @@
 // `postern ceremony`: the key room's work. Two custodians at a console; what leaves the room is wrapped and signed.
-import { createPrivateKey } from 'node:crypto'
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
@@ -18,7 +18,7 @@ import { openKeyStore } from '../../runtime/secure/open-key-store.js'
 import { type SecureConfig, secureConfigFrom } from '../../runtime/secure/secure-config.js'
 import { enterKey } from '../key-room/ceremony.js'
 import { checkValue, type KeyKind, makeComponent } from '../key-room/components.js'
-import { consoleDesk } from '../key-room/console-desk.js'
+import { type ConsoleDesk, consoleDesk } from '../key-room/console-desk.js'
 import { deriveProtectionKey, makePackage, nextOrder, type RoomBook } from '../key-room/packages.js'
 
 const TERMINAL_ID = /^[A-Za-z0-9]{8}$/
@@ -63,6 +63,16 @@ async function withKeyStore<T>(
   }
 }
 
+/** Sits people down at the console, and gives it back whatever becomes of them. */
+async function atDesk(work: (desk: ConsoleDesk) => Promise<void>): Promise<void> {
+  const desk = consoleDesk()
+  try {
+    await work(desk)
+  } finally {
+    desk.close()
+  }
+}
+
 async function showComponent({
   cipher,
   bits,
@@ -71,31 +81,38 @@ async function showComponent({
   bits: '128' | '256'
 }): Promise<void> {
   if (cipher === 'tdes' && bits !== '128') throw new PosternError('USAGE', 'a TDES component has 128 bits')
-  const desk = consoleDesk()
-  desk.clear()
-  await desk.ready('One custodian, alone at the desk with a sheet and an envelope, presses Enter.')
-  const component = makeComponent({ cipher, bytes: bits === '128' ? 16 : 32 }, systemRandom)
-  desk.tell(
-    `Write down:\n\n  ${toHex(component).replace(/(.{4})(?=.)/g, '$1 ')}\n\n  check value ${checkValue(cipher, component)}\n`,
-  )
-  erase(component)
-  await desk.ready('Written and compared: press Enter, the screen is emptied.')
-  desk.clear()
+  await atDesk(async (desk) => {
+    desk.clear()
+    await desk.ready('One custodian, alone at the desk with a sheet and an envelope, presses Enter')
+    const component = makeComponent({ cipher, bytes: bits === '128' ? 16 : 32 }, systemRandom)
+    try {
+      desk.tell(
+        `Write down the name of the key, your number (1 or 2), and:\n\n  ${toHex(component).replace(/(.{4})(?=.)/g, '$1 ')}\n\n  check value ${checkValue(cipher, component)}\n`,
+      )
+      erase(component)
+      await desk.ready('Written and compared: press Enter, the screen is emptied')
+    } finally {
+      erase(component)
+      desk.clear()
+    }
+    desk.tell('Seal the sheet in its envelope. The component is nowhere else.')
+  })
 }
 
 async function loadProtectionKey({ terminal, config }: { terminal: string; config: string }): Promise<void> {
   const terminalId = checkTerminalId(terminal)
   const secure = secureConfigFrom(JSON.parse(readFileSync(config, 'utf8')))
-  const desk = consoleDesk()
-  const master = await enterKey(desk, 'Master key', MASTER)
-  const key = deriveProtectionKey(master, terminalId)
-  erase(master)
-  try {
-    await withKeyStore(secure, (store) => storeProtectionKey(store, { cipher: 'aes', key }))
-    desk.tell(`${terminalId} holds its protection key, check value ${checkValue('aes', key)}.`)
-  } finally {
-    erase(key)
-  }
+  await atDesk(async (desk) => {
+    const master = await enterKey(desk, 'Master key', MASTER)
+    const key = deriveProtectionKey(master, terminalId)
+    erase(master)
+    try {
+      await withKeyStore(secure, (store) => storeProtectionKey(store, { cipher: 'aes', key }))
+      desk.tell(`${terminalId} holds its protection key, check value ${checkValue('aes', key)}.`)
+    } finally {
+      erase(key)
+    }
+  })
 }
 
 interface PackageOptions {
@@ -110,7 +127,15 @@ interface PackageOptions {
 async function writePackages(terminals: readonly string[], options: PackageOptions): Promise<void> {
   const ids = terminals.map(checkTerminalId)
   const signer = createPrivateKey(readFileSync(options.signer))
-  const desk = consoleDesk()
+  await atDesk((desk) => packagesAt(desk, ids, signer, options))
+}
+
+async function packagesAt(
+  desk: ConsoleDesk,
+  ids: readonly string[],
+  signer: KeyObject,
+  options: PackageOptions,
+): Promise<void> {
   const master = await enterKey(desk, 'Master key', MASTER)
   let bdk: Uint8Array | undefined
   try {

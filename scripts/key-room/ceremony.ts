@@ -26,25 +26,33 @@ async function custodian(
   number: 1 | 2,
 ): Promise<Uint8Array> {
   desk.clear()
-  await desk.ready(`${keyName}: custodian ${number}, alone at the desk, presses Enter.`)
+  await desk.ready(`${keyName}: custodian ${number} is alone at the desk with their sheet and presses Enter`)
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     let component: Uint8Array | undefined
     try {
       component = readComponent(kind, await desk.secret(`Component ${number} of ${keyName} (hex, not shown)`))
     } catch (error) {
       if (!(error instanceof PosternError)) throw error
-      desk.tell(error.message)
+      desk.tell(`That was not taken: ${error.message}. Type the component again.`)
       continue
     }
     const value = checkValue(kind.cipher, component)
-    if (await desk.confirm(`Check value ${value}. Is it the one on your sheet?`)) {
+    let right = false
+    try {
+      right = await desk.confirm(`Check value ${value}. Is it the one on your sheet?`)
+    } finally {
+      if (!right) erase(component)
+    }
+    if (right) {
       desk.clear()
       return component
     }
-    erase(component)
     desk.tell('Then a digit was mistyped. Type the component again.')
   }
-  throw new PosternError('CEREMONY_ABORTED', `${keyName}: component ${number} was not entered`)
+  throw new PosternError(
+    'CEREMONY_ABORTED',
+    `${keyName}: component ${number} was not entered in three tries. No key was loaded or given out. Find out whose sheet is wrong, then begin again.`,
+  )
 }
 
 /**
@@ -59,13 +67,18 @@ export async function enterKey(desk: CeremonyDesk, keyName: string, kind: KeyKin
   } finally {
     erase(first)
   }
-  await desk.ready('Both custodians come to the desk and press Enter.')
-  if (
-    await desk.confirm(
+  let right = false
+  try {
+    await desk.ready('Both custodians come to the desk; one presses Enter')
+    right = await desk.confirm(
       `${keyName}: check value ${checkValue(kind.cipher, key)}. Is it the one on both sheets?`,
     )
+  } finally {
+    if (!right) erase(key)
+  }
+  if (right) return key
+  throw new PosternError(
+    'CEREMONY_ABORTED',
+    `${keyName}: the whole key is not the one on the sheets. No key was loaded or given out. One of the components belongs to another key: compare the sheets, then begin again.`,
   )
-    return key
-  erase(key)
-  throw new PosternError('CEREMONY_ABORTED', `${keyName}: the whole key is not the one on the sheets`)
 }

@@ -5,59 +5,97 @@ import { PosternError } from '../../hal/base/errors.js'
 import type { CeremonyDesk } from './ceremony.js'
 
 const MAX_LINE = 256
+/** Ctrl-C, which a raw console gives as a byte. */
+const INTERRUPT = 3
 
-/** Reads a line byte by byte; a star is shown for each where it is secret. The bytes never become a string. */
-function readLine(input: ReadStream, output: NodeJS.WritableStream, secret: boolean): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const line = new Uint8Array(MAX_LINE)
-    let length = 0
-    input.setRawMode(true)
-    input.resume()
-    const end = (act: () => void) => {
-      input.off('data', onData)
-      input.pause()
-      input.setRawMode(false)
-      output.write('\n')
-      act()
-      erase(line)
-    }
-    const onData = (chunk: Buffer) => {
-      for (const byte of chunk) {
-        if (byte === 3) {
-          chunk.fill(0)
-          return end(() => reject(new PosternError('CEREMONY_ABORTED', 'the ceremony was broken off')))
-        }
-        if (byte === 13 || byte === 10) {
-          chunk.fill(0)
-          return end(() => resolve(line.slice(0, length)))
-        }
-        if (byte === 127 || byte === 8) {
-          if (length > 0) output.write('\b \b')
-          length = Math.max(0, length - 1)
-          line[length] = 0
-        } else if (byte >= 32 && byte < 127 && length < MAX_LINE) {
-          line[length++] = byte
-          output.write(secret ? '*' : String.fromCharCode(byte))
-        }
-      }
-      chunk.fill(0)
-    }
-    input.on('data', onData)
-  })
+/** A desk that holds the console until it is closed. */
+export interface ConsoleDesk extends CeremonyDesk {
+  /** Gives the console back as it was. */
+  close(): void
 }
 
-/** @throws PosternError `USAGE` where no person sits at a console */
-export function consoleDesk(): CeremonyDesk {
-  const input = process.stdin
+interface LineReader {
+  take(byte: number): void
+  fail(error: PosternError): void
+}
+
+const aborted = () =>
+  new PosternError('CEREMONY_ABORTED', 'the ceremony was broken off: no key was loaded or given out')
+
+/** Reads a line byte by byte; a star is shown for each where it is secret. The bytes never become a string. */
+function lineReader(
+  output: NodeJS.WritableStream,
+  secret: boolean,
+  end: (act: () => void) => void,
+): { readonly line: Promise<Uint8Array>; readonly reader: LineReader } {
+  const bytes = new Uint8Array(MAX_LINE)
+  let length = 0
+  let resolve: (line: Uint8Array) => void = () => undefined
+  let reject: (error: PosternError) => void = () => undefined
+  const promise = new Promise<Uint8Array>((done, fail) => {
+    resolve = done
+    reject = fail
+  })
+  const finish = (act: () => void) =>
+    end(() => {
+      output.write('\n')
+      act()
+      erase(bytes)
+    })
+  const reader: LineReader = {
+    fail: (error) => finish(() => reject(error)),
+    take(byte) {
+      if (byte === 13 || byte === 10) finish(() => resolve(bytes.slice(0, length)))
+      else if (byte === 127 || byte === 8) {
+        if (length === 0) return
+        output.write('\b \b')
+        bytes[--length] = 0
+      } else if (byte >= 32 && byte < 127 && length < MAX_LINE) {
+        bytes[length++] = byte
+        output.write(secret ? '*' : String.fromCharCode(byte))
+      }
+    },
+  }
+  return { line: promise, reader }
+}
+
+/**
+ * Takes the console: raw from now on, so that nothing is ever echoed by it. What is typed while nothing is asked is
+ * dropped: an answer given before its question counts for nothing.
+ * @throws PosternError `USAGE` where no person sits at a console
+ */
+export function consoleDesk(): ConsoleDesk {
+  const input: ReadStream = process.stdin
   const output = process.stderr
   if (!input.isTTY || !output.isTTY)
     throw new PosternError(
       'USAGE',
       'a ceremony is led at a console: components are typed by people, never piped in',
     )
-  const ask = async (question: string, secret: boolean) => {
+  let reader: LineReader | undefined
+  let broken = false
+  const onData = (chunk: Buffer) => {
+    for (const byte of chunk) {
+      if (byte === INTERRUPT) {
+        broken = true
+        reader?.fail(aborted())
+      } else reader?.take(byte)
+    }
+    chunk.fill(0)
+  }
+  input.setRawMode(true)
+  input.on('data', onData)
+  input.resume()
+
+  async function ask(question: string, secret: boolean): Promise<Uint8Array> {
+    if (broken) throw aborted()
+    const asked = lineReader(output, secret, (act) => {
+      reader = undefined
+      act()
+    })
     output.write(`${question}: `)
-    return readLine(input, output, secret)
+    reader = asked.reader
+    return asked.line
   }
   return {
     tell: (text) => void output.write(`${text}\n`),
@@ -76,5 +114,10 @@ export function consoleDesk(): CeremonyDesk {
     },
     // Clears the screen and the scroll-back (ECMA-48 ED 2 and 3).
     clear: () => void output.write('\u001b[H\u001b[2J\u001b[3J'),
+    close() {
+      input.off('data', onData)
+      input.pause()
+      input.setRawMode(false)
+    },
   }
 }
