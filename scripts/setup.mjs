@@ -34,6 +34,7 @@ const PACKAGES = {
     'vsmartcard-vpcd': 'the virtual reader',
     mosquitto: 'an MQTT broker, for tests of the link',
     socat: 'pairs of pseudo-terminals, for tests of the printer',
+    'zbar-tools': 'reads barcodes and QR codes back from printed receipts',
     chromium: 'a browser, for tests of the virtual handheld',
     strace: 'what a process writes and syncs, for power cuts over recorded disks',
     gdb: 'core dumps, for the test that looks for card data in memory',

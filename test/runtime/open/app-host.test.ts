@@ -314,7 +314,7 @@ t.test('an app gets a clean process, and its calls go where they belong', async 
   t.same(await r.call('payments.status', stranger), { code: 'INVALID_PARAMS' }, 'no app names its owner')
   t.same(await r.call('printer.receipt', { key: 'key-unknown', copy: 'customer' }), { code: 'NO_RECEIPT' })
   t.same(await r.call('printer.receipt', { key: 'key-known-1', copy: 'merchant' }), {
-    result: { outcome: 'paperOut' },
+    result: { outcome: 'paperOut', job: 'print-1' },
   })
   t.match(r.printed[0], { facts, options: { copy: 'merchant', locale: 'en' } })
   t.same(await r.call('printer.print', { blocks: [{ kind: 'rule' }] }), { result: { outcome: 'printed' } })
