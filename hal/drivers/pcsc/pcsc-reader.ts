@@ -121,7 +121,11 @@ export async function openPcscReader(
     return result
   }
   const hold = (call: Promise<unknown>) => {
-    held = Promise.allSettled([held, call])
+    const before = held
+    held = call.then(
+      () => before,
+      () => before,
+    )
   }
 
   async function waitFor(present: boolean, signal: AbortSignal | undefined): Promise<void> {

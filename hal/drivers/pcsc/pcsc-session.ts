@@ -26,20 +26,49 @@ export interface SessionParts {
 
 type End = { readonly kind: 'removed' | 'timeout' | 'released' | 'aborted' }
 
-/** Makes the session of a card that `reader.connect` has just powered. */
+/** The command that waits for its answer; whichever comes first settles it. */
+interface Waiting {
+  readonly deadlineMs: number
+  resolve(outcome: TransmitOutcome | Promise<TransmitOutcome>): void
+  reject(error: unknown): void
+}
+
+/**
+ * Makes the session of a card that `reader.connect` has just powered. A command costs one promise: who listens to signals
+ * and to time does so once a session, as a payment has hundreds of commands.
+ */
 export function pcscSession(parts: SessionParts): ChipCardSession {
   const { reader, atr, protocol, clock, gone, lost } = parts
+  const over = new AbortController()
   let end: End | undefined
-  let busy = false
+  let waiting: Waiting | undefined
+  let wakeAtMs = Number.POSITIVE_INFINITY
+
+  const onLost = () => {
+    waiting?.reject(lost.reason)
+    over.abort()
+  }
+  // Lost first: a reader that goes takes the card with it.
+  lost.addEventListener('abort', onLost, { once: true })
   gone.addEventListener('abort', () => {
     end ??= { kind: 'removed' }
+    if (!lost.aborted) waiting?.resolve({ kind: 'removed' })
+    over.abort()
   })
 
-  /** Listens only until `over`: a session has hundreds of commands. */
-  function wait(signal: AbortSignal, over: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.resolve()
-    return new Promise((resolve) =>
-      signal.addEventListener('abort', () => resolve(), { once: true, signal: over }),
+  /** Sees to it that somebody looks at the time when `deadlineMs` has come. */
+  function watchTime(deadlineMs: number): void {
+    if (deadlineMs >= wakeAtMs) return
+    wakeAtMs = deadlineMs
+    clock.sleep(Math.max(0, deadlineMs - clock.monotonicMs()), over.signal).then(
+      () => {
+        wakeAtMs = Number.POSITIVE_INFINITY
+        if (waiting === undefined) return
+        if (waiting.deadlineMs > clock.monotonicMs()) return watchTime(waiting.deadlineMs)
+        end ??= { kind: 'timeout' }
+        waiting.resolve({ kind: 'timeout' })
+      },
+      () => undefined,
     )
   }
 
@@ -49,17 +78,21 @@ export function pcscSession(parts: SessionParts): ChipCardSession {
     const failure = pcscFailure(error)
     if (failure === 'lost') throw deviceError('DEVICE_LOST', `${reader.name} is gone`, {}, error)
     if (failure === 'removed' || failure === 'reset') {
-      end = { kind: 'removed' }
+      end ??= { kind: 'removed' }
       return { kind: 'removed' }
     }
-    const timer = new AbortController()
-    await Promise.race([
-      wait(gone, timer.signal),
-      clock.sleep(REMOVAL_SEEN_MS, timer.signal).catch(() => undefined),
-    ])
-    timer.abort()
+    // Removal ends the sleep.
+    await clock.sleep(REMOVAL_SEEN_MS, over.signal).catch(() => undefined)
     if (lost.aborted) throw lost.reason
     return gone.aborted ? { kind: 'removed' } : { kind: 'mute' }
+  }
+
+  function answered(bytes: Uint8Array): TransmitOutcome | Promise<TransmitOutcome> {
+    // Removal wins over an answer that arrives later.
+    if (end?.kind === 'removed') return { kind: 'removed' }
+    if (bytes.length < 2) return failed(new Error('no status words'))
+    parts.count('GoodReadCount')
+    return { kind: 'response', bytes }
   }
 
   async function transmit(
@@ -72,54 +105,33 @@ export function pcscSession(parts: SessionParts): ChipCardSession {
     if (end?.kind === 'released' || end?.kind === 'aborted')
       throw deviceError('DEVICE_CLOSED', `the session was ${end.kind}`)
     if (end !== undefined) return { kind: end.kind }
-    if (busy) throw deviceError('DEVICE_BUSY', 'a command is under way')
+    if (waiting !== undefined) throw deviceError('DEVICE_BUSY', 'a command is under way')
     if (command.length < 4 || command.length > 261)
       throw deviceError('DEVICE_PROTOCOL', 'a command APDU has 4 to 261 bytes', { length: command.length })
-    busy = true
     parts.count('CommandCount')
-    const stop = new AbortController()
-    const call = reader.transmit(command, protocol)
-    parts.hold(call)
-    const answer = call.then(
-      (bytes): Promise<TransmitOutcome> | TransmitOutcome => {
-        // Removal wins over an answer that arrives later.
-        if (end?.kind === 'removed') return { kind: 'removed' }
-        if (bytes.length < 2) return failed(new Error('no status words'))
-        parts.count('GoodReadCount')
-        return { kind: 'response', bytes }
-      },
-      (error) => failed(error),
-    )
-    // A late failure of a call that nobody waits for any more is not news.
-    answer.catch(() => undefined)
+    const deadlineMs = clock.monotonicMs() + timeoutMs
+    const onAbort = () => {
+      // The card's answer can't be taken back: what it would have said is lost, and so is the session.
+      end ??= { kind: 'aborted' }
+      waiting?.reject(deviceError('ABORTED', 'cancelled'))
+    }
     try {
-      return await Promise.race<TransmitOutcome>([
-        answer,
-        // Lost first: a reader that goes takes the card with it.
-        wait(lost, stop.signal).then(() => Promise.reject(lost.reason)),
-        wait(gone, stop.signal).then(() =>
-          lost.aborted ? Promise.reject(lost.reason) : { kind: 'removed' },
-        ),
-        clock.sleep(timeoutMs, stop.signal).then(
-          () => {
-            end ??= { kind: 'timeout' }
-            return { kind: 'timeout' }
-          },
-          () => new Promise<never>(() => undefined),
-        ),
-        ...(signal === undefined
-          ? []
-          : [
-              wait(signal, stop.signal).then(() => {
-                // The card's answer can't be taken back: what it would have said is lost, and so is the session.
-                end ??= { kind: 'aborted' }
-                throw deviceError('ABORTED', 'cancelled')
-              }),
-            ]),
-      ])
+      const settled = new Promise<TransmitOutcome>((resolve, reject) => {
+        waiting = { deadlineMs, resolve, reject }
+        const call = reader.transmit(command, protocol)
+        parts.hold(call)
+        call.then(
+          (bytes) => resolve(answered(bytes)),
+          // A late failure of a call that nobody waits for any more is not news.
+          (error) => failed(error).then(resolve, reject),
+        )
+      })
+      watchTime(deadlineMs)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      return await settled
     } finally {
-      stop.abort()
-      busy = false
+      waiting = undefined
+      signal?.removeEventListener('abort', onAbort)
     }
   }
 
@@ -130,6 +142,8 @@ export function pcscSession(parts: SessionParts): ChipCardSession {
     async release() {
       if (end?.kind === 'released') return
       end = { kind: 'released' }
+      over.abort()
+      lost.removeEventListener('abort', onLost)
       await parts.released()
     },
   }
