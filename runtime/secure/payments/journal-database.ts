@@ -40,6 +40,13 @@ export function prepareStatements(db: Sqlite) {
     lastEntries: db.prepare('SELECT seq, at_ms, step, body, hash FROM entries ORDER BY seq DESC LIMIT 2'),
     addEntry: db.prepare('INSERT INTO entries (seq, at_ms, step, body, hash) VALUES (?, ?, ?, ?, ?)'),
     counter: db.prepare('SELECT value FROM counters WHERE name = ?').pluck(),
+    // Of a payment that is open, or of a batch that is: it may yet be named by a void.
+    stanInUse: db.prepare(
+      `SELECT 1 FROM payments
+       WHERE (open = 1 OR round IN (SELECT id FROM rounds WHERE open = 1))
+       AND @stan IN (json_extract(record, '$.stan'), json_extract(record, '$.reversal.stan'),
+         json_extract(record, '$.advice.own.stan')) LIMIT 1`,
+    ),
     setCounter: db.prepare('INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)'),
     payment: db.prepare('SELECT record FROM payments WHERE key = ?'),
     addPayment: db.prepare(

@@ -142,20 +142,13 @@ export function openJournal(
 
   function reserve(name: CounterName, writes: JournalWrite[]): number {
     const { max, wraps } = COUNTERS[name]
-    const taken = new Set<number>()
-    if (wraps) {
-      for (const { stan, reversal, advice } of all<PaymentRecord>(sql.open)) {
-        if (advice?.own !== undefined) taken.add(advice.own.stan)
-        if (stan !== undefined) taken.add(stan)
-        if (reversal !== undefined) taken.add(reversal.stan)
-      }
-    }
+    const isTaken = (stan: number) => wraps && sql.stanInUse.get({ stan }) !== undefined
     let value = Number(sql.counter.get(name) ?? 0)
     do {
       if (value >= max && !wraps)
         throw new PosternError('COUNTER_EXHAUSTED', `no ${name} number is left`, { counter: name, max })
       value = value >= max ? 1 : value + 1
-    } while (taken.has(value))
+    } while (isTaken(value))
     sql.setCounter.run(name, value)
     writes.push({ table: 'counters', id: name, set: { value } })
     return value

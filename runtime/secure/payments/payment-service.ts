@@ -48,8 +48,8 @@ export function createPaymentService(given: PaymentDependencies): PaymentService
   const lane = createLane()
   const reversals = createReversals(deps)
   const advices = createAdvices(deps)
-  const stuck = createStuckItems(deps)
   const rounds = createRounds(deps, lane, reversals, advices)
+  const stuck = createStuckItems(deps, rounds, () => busy())
   const linked = { deps, lane, reversals, advices, rounds, views }
   let live: { readonly key: string; readonly sale: Sale; readonly view: Promise<PaymentView> } | undefined
   let occupied = false // a void or a close: no payment may begin meanwhile

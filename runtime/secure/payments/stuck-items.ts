@@ -3,10 +3,12 @@ import { formatMoney, moneyToJson } from '../../../hal/base/money.js'
 import type { StuckPayments } from '../../api/payments.js'
 import type { Screen } from '../../api/screens.js'
 import { unsignedPayments } from './fiscal-marks.js'
+import type { JournalStep } from './journal.js'
 import type { PaymentDependencies } from './payment-port.js'
 import type { PaymentRecord } from './payment-record.js'
 import { next, OWED_STATES } from './payment-states.js'
 import { amountOf, localIso } from './payment-view.js'
+import type { Rounds } from './rounds.js'
 import { countSupervised, supervise } from './supervision.js'
 
 const MAX_ITEMS = 100
@@ -52,7 +54,12 @@ export interface StuckItems {
   review(signal: AbortSignal, onResolved: () => Promise<void>): Promise<void>
 }
 
-export function createStuckItems(deps: Needs): StuckItems {
+/** `isBusy`: a close or another payment is under way, and what it counts may not change. */
+export function createStuckItems(
+  deps: Needs,
+  rounds: Pick<Rounds, 'ensureOpen'>,
+  isBusy: () => boolean,
+): StuckItems {
   const { journal, session, texts, clock, log } = deps
   const t = (name: string, params: Record<string, string | number> = {}) =>
     texts.text(session.operator?.locale ?? deps.merchant.locale, name, params)
@@ -102,12 +109,11 @@ export function createStuckItems(deps: Needs): StuckItems {
     }
   }
 
-  /** The batch of an advice that is sent again: its own may be closed by now. */
-  function inOpenBatch({ round }: PaymentRecord): Partial<PaymentRecord> {
-    const open = journal.openRounds().find(({ state }) => state === 'OPEN')
-    return journal.round(round)?.state === 'OPEN' || open === undefined
-      ? {}
-      : { round: open.id, batch: open.batch }
+  /** The batch of an advice that is sent again: where the totals of its own may have left, the open one or a new one. */
+  function inOpenBatch({ round }: PaymentRecord, step: JournalStep): Partial<PaymentRecord> {
+    if (journal.round(round)?.state === 'OPEN' || session.operator === null) return {}
+    const open = rounds.ensureOpen(session.operator, step)
+    return { round: open.id, batch: open.batch }
   }
 
   /** With a reason and a supervisor's code: one durable step. False where nobody agreed. */
@@ -130,12 +136,13 @@ export function createStuckItems(deps: Needs): StuckItems {
     }
     const record = journal.payment(key)
     if (record === undefined || !isEndable(record)) return false // the host answered meanwhile
+    if (isBusy()) return false // a close has counted it already
     const ended = how === 'end'
     journal.commit(ended ? 'payment.endedByOperator' : 'payment.adviceRetried', (step) => {
       step.putPayment({
         ...record,
         state: next(record.state, ended ? 'endedByOperator' : 'adviceRetried'),
-        ...(ended ? {} : inOpenBatch(record)),
+        ...(ended ? {} : inOpenBatch(record, step)),
         resolution: {
           how: ended ? 'ended' : 'retried',
           operator: session.operator?.id ?? word.supervisor,

@@ -28,9 +28,11 @@ const incrementsOf = (journal: Needs['journal'], preauth: string) =>
     .filter(({ type, state }) => type === 'increment' && state === 'COMPLETED')
 
 /** Why a payment cannot be voided, or undefined. */
-function refusal(record: PaymentRecord): string | undefined {
+function refusal({ journal }: Pick<Needs, 'journal'>, record: PaymentRecord): string | undefined {
   const { type = 'sale' } = record
   if (type !== 'sale' && type !== 'preauth') return 'NOT_VOIDABLE'
+  // A close was cut off, and its totals may have left: they are sent again as they were. What is reserved is in no total.
+  if (type === 'sale' && journal.round(record.round)?.state === 'CLOSING') return 'ROUND_CLOSED'
   if (record.state === 'COMPLETED' || record.state === 'ADVISED' || isUnsent(record)) return undefined
   if (record.state === 'ADVICE_PENDING') return 'ADVICE_FIRST'
   if (record.void !== undefined) return 'ALREADY_VOIDED'
@@ -82,7 +84,7 @@ export async function voidPayment(
   const online = acquirer !== undefined && deps.isOnline()
   if (original.state === 'ADVICE_PENDING' && !isUnsent(original) && online)
     await lane.run(() => advices.clear(acquirer, signal))
-  const refusedFirst = refusal(journal.payment(request.original)!)
+  const refusedFirst = refusal(deps, journal.payment(request.original)!)
   if (refusedFirst !== undefined) return views.plain(subject, 'declined', refusedFirst)
   if (!isUnsent(original)) {
     if (!deps.isOnline()) return views.plain(subject, 'needsNetwork', 'NO_NETWORK')
@@ -95,7 +97,7 @@ export async function voidPayment(
 
   const nowMs = deps.clock.nowMs()
   original = journal.payment(request.original)! // an advice on its way may have been answered meanwhile
-  const refused = refusal(original)
+  const refused = refusal(deps, original)
   if (refused !== undefined) return views.plain(subject, 'declined', refused)
   const current = original
   journal.commit('payment.voided', (step) => {
