@@ -1,18 +1,39 @@
-// The small seeded run of the torture: cuts over one recorded disk, every required sync taken out, 20 kills.
+// The small seeded run of the torture: days, cuts over one recorded disk, every required sync taken out, 20 kills.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import t from 'tap'
 import { cutAndBoot } from './cuts.js'
+import { playDay, seededStrike } from './day.js'
 import { killUnderWork } from './kills.js'
 import { firstLoss, recordDay } from './recorded-days.js'
 import { recorderMissing } from './recording.js'
 import { randomOf } from './seeded.js'
+import { DAY_STEPS } from './steps.js'
 import { REQUIRED_SYNCS, without } from './syncs.js'
 
+const DAYS = 40
 const CUTS = 180
 const KILLS = 20
 /** Of a build without one sync; the first few always lose something. */
 const TRIES = 60
 
 t.setTimeout(600_000)
+t.test('days on which everything falls over', async (t) => {
+  const folder = existsSync('/dev/shm') ? mkdtempSync('/dev/shm/postern-torture-') : t.testdir()
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  let strikes = 0
+  for (let seed = 1; seed <= DAYS; seed++) {
+    const day = await playDay(seed, `${folder}/${seed}`, seededStrike(DAY_STEPS))
+    strikes += day.hits.length
+    t.strictSame(day.faults, [], `seed ${seed}`)
+    t.strictSame(
+      [...day.steps].filter((step) => !DAY_STEPS.includes(step)),
+      [],
+      'every step is known',
+    )
+  }
+  t.ok(strikes > DAYS, `${strikes} strikes`)
+})
+
 const missing = recorderMissing()
 if (missing !== undefined) t.test('disks that a power cut leaves', { skip: missing }, () => Promise.resolve())
 else

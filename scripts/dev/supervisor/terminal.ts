@@ -51,6 +51,8 @@ export interface DevTerminal {
   pid(name: 'secure' | 'open' | 'handheld' | 'acquirer' | 'cloud'): number | undefined
   /** Kills both worlds at once, as pulling the battery does. */
   cutPower(): Promise<void>
+  /** Kills the acquirer and starts it anew where it was: its ledger is what it had on disk. */
+  killAcquirer(): Promise<void>
   powerOn(): Promise<void>
   stop(): Promise<void>
 }
@@ -118,6 +120,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
     )
     const [host, broker] = await Promise.all([acquirer.start(), cloud.start()])
     const { port: acquirerPort, queryPort } = host as { port: number; queryPort: number }
+    configFile('acquirer', acquirerConfig(acquirerPort, queryPort))
     const { mqttPort, httpPort } = broker as unknown as { mqttPort: number; httpPort: number }
 
     const { hostMs, fiscal = false } = options
@@ -193,6 +196,10 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       pid: (name) => running.find((process) => process.name === name)?.pid(),
       cutPower,
       powerOn,
+      async killAcquirer() {
+        await acquirer.cut()
+        await acquirer.start()
+      },
       stop,
     }
 
@@ -218,10 +225,10 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       const line = isolation.wrap('secure', process.execPath, [dist('scripts/dev/module/main.js'), file])
       return make('module', line.command, line.args, { restart: true })
     }
-    function acquirerConfig(): AcquirerConfig {
+    function acquirerConfig(port = 0, queryPort = 0): AcquirerConfig {
       return {
-        listen: { host: '127.0.0.1', port: 0 },
-        query: { host: '127.0.0.1', port: 0 },
+        listen: { host: '127.0.0.1', port },
+        query: { host: '127.0.0.1', port: queryPort },
         tls: surroundings.acquirer,
         bdk: surroundings.bdk,
         kbpk: toHex(deriveProtectionKey(fromHex(surroundings.master), TERMINAL_ID)),

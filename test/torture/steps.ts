@@ -1,0 +1,63 @@
+// Every step of a seeded day at which something may fall over: before and after each durable step of the journal, and
+// between them what card, key store and host do. A step that is not here fails the torture, so that the list stays whole.
+
+const JOURNAL_STEPS = [
+  'change.acknowledged',
+  'payment.cardDeclined',
+  'advice.acknowledged',
+  'advice.failed',
+  'advice.refused',
+  'advice.send',
+  'payment.adviceRetried',
+  'payment.answerUnknown',
+  'payment.cardApproved',
+  'payment.cardNotFinal',
+  'payment.completed',
+  'payment.created',
+  'payment.endedBeforeSending',
+  'payment.endedByOperator',
+  'payment.hostApproved',
+  'payment.hostDeclined',
+  'payment.hostReferred',
+  'payment.offlineApproved',
+  'payment.prepared',
+  'payment.sending',
+  'payment.voiceApproved',
+  'payment.voiceRefused',
+  'payment.voided',
+  'recover',
+  'reversal.acknowledged',
+  'reversal.failed',
+  'reversal.send',
+  'round.afterNumber',
+  'round.answered',
+  'round.closed',
+  'round.closing',
+  'round.compare',
+  'round.compareAgain',
+  'round.compared',
+  'round.upload',
+  'round.uploadNumber',
+  'round.uploadWanted',
+  'round.uploaded',
+]
+
+const OTHER_STEPS = [
+  'card: finish',
+  'card: host answer',
+  'host: advice done',
+  'host: advice under way',
+  'host: reversal done',
+  'host: reversal under way',
+  'host: sale decided',
+  'host: sale under way',
+  'host: totals compared',
+  'host: totals under way',
+  'host: upload',
+  'key store: write',
+]
+
+export const DAY_STEPS: readonly string[] = [
+  ...JOURNAL_STEPS.flatMap((step) => [`before ${step}`, `after ${step}`]),
+  ...OTHER_STEPS,
+]
