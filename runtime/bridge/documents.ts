@@ -3,8 +3,11 @@ import { type Static, Type } from 'typebox'
 
 const closed = { additionalProperties: false } as const
 
-/** What may be replaced while the terminal runs; each holds from the next payment on. */
-export const DELIVERED_TYPES = ['emv', 'exceptions'] as const
+/**
+ * What may come while the terminal runs: `emv` and `exceptions` hold from the next payment on, `keys` is a key package
+ * for one key set.
+ */
+export const DELIVERED_TYPES = ['emv', 'exceptions', 'keys'] as const
 export const DeliveredType = Type.Enum([...DELIVERED_TYPES])
 export type DeliveredType = Static<typeof DeliveredType>
 
@@ -30,7 +33,16 @@ const Text = (maxLength: number) => Type.String({ maxLength })
 /** What became of it, with the last piece; `where`, `key` and `rule` name what in a body is wrong. */
 export const DocumentResult = Type.Union([
   Type.Object({ kind: Type.Literal('more') }, closed),
-  Type.Object({ kind: Type.Literal('taken'), version: Type.Integer({ minimum: 1 }) }, closed),
+  Type.Object(
+    {
+      kind: Type.Literal('taken'),
+      /** Of a key package its sequence. */
+      version: Type.Integer({ minimum: 1 }),
+      /** Of the key that was imported; absent where the package had been imported before. */
+      checkValue: Type.Optional(Type.String({ pattern: '^[0-9A-F]{6,16}$' })),
+    },
+    closed,
+  ),
   Type.Object(
     {
       kind: Type.Literal('refused'),

@@ -3,8 +3,11 @@ import { isPosternError, PosternError } from '../../hal/base/errors.js'
 import type { Log } from '../../hal/base/log.js'
 import type { DeliveredType, DocumentPiece, DocumentResult } from '../bridge/documents.js'
 
-/** Verifies, stores and uses one type of document; gives its version. Throws what refuses it, and all stays as it was. */
-export type TakeDocument = (envelope: unknown) => number | Promise<number>
+/** What is told of a document that was taken. */
+export type Taken = Omit<Extract<DocumentResult, { kind: 'taken' }>, 'kind'>
+
+/** Verifies, stores and uses one type of document. Throws what refuses it, and all stays as it was. */
+export type TakeDocument = (envelope: unknown) => Taken | Promise<Taken>
 
 /** Serves `documents.deliver`: one delivery at a time, each new one ends the one before. */
 export function createDocumentDelivery(
@@ -35,9 +38,9 @@ export function createDocumentDelivery(
     const { bytes } = under
     under = undefined
     try {
-      const version = await take[type](parse(bytes))
-      log.info('documents.taken', { type, version })
-      return { kind: 'taken', version }
+      const taken = await take[type](parse(bytes))
+      log.info('documents.taken', { type, ...taken })
+      return { kind: 'taken', ...taken }
     } catch (error) {
       if (!isPosternError(error)) throw error
       const result = refused(error)

@@ -1,4 +1,4 @@
-// The documents that a push may replace while the terminal runs: EMV tables and exception file, each from the next payment on.
+// The documents that a push may bring while the terminal runs: EMV tables and exception file, from the next payment on, and keys.
 import { isPosternError } from '../../hal/base/errors.js'
 import type { Log } from '../../hal/base/log.js'
 import type { DocumentPiece, DocumentResult } from '../bridge/documents.js'
@@ -6,6 +6,8 @@ import { createDocumentDelivery } from './document-delivery.js'
 import type { Documents } from './documents.js'
 import { type EmvConfiguration, EmvDocument, emvConfiguration } from './emv/configuration.js'
 import { ExceptionsDocument, exceptionTokens } from './exception-file.js'
+import { KeyPackage } from './keys/key-package.js'
+import type { KeyReceipt } from './keys/key-sets.js'
 import type { KeyStore } from './keys/key-store.js'
 import type { CardKeys } from './keys/terminal-keys.js'
 
@@ -25,6 +27,7 @@ export async function openRunTimeDocuments(
   documents: Documents,
   store: Pick<KeyStore, 'read'>,
   keys: Pick<CardKeys, 'cardToken'>,
+  inject: (offer: KeyPackage) => Promise<Pick<KeyReceipt, 'checkValue'>>,
   log: Log,
 ): Promise<RunTimeDocuments> {
   let emv = emvConfiguration(documents.read('emv', EmvDocument))
@@ -46,7 +49,7 @@ export async function openRunTimeDocuments(
       emv(envelope) {
         const { version, made } = documents.replace('emv', envelope, EmvDocument, emvConfiguration)
         emv = made
-        return version
+        return { version }
       },
       async exceptions(envelope) {
         // Opened before it is stored, as it can be refused only then.
@@ -54,7 +57,19 @@ export async function openRunTimeDocuments(
         const same = (body: ExceptionsDocument) => body
         const { version, made } = documents.replace('exceptions', envelope, ExceptionsDocument, same)
         exceptions = await exceptionTokens(made, store, keys)
-        return version
+        return { version }
+      },
+      async keys(envelope) {
+        const offer = documents.verify('keys', envelope, KeyPackage)
+        try {
+          return { version: offer.sequence, checkValue: (await inject(offer)).checkValue }
+        } catch (error) {
+          // A broker that retains it brings it again at every connection.
+          const again =
+            isPosternError(error, 'KEY_PACKAGE_REPLAYED') && error.details['last'] === offer.sequence
+          if (!again) throw error
+          return { version: offer.sequence }
+        }
       },
     },
     log,

@@ -100,7 +100,12 @@ async function startOnScreens(
   const vault = await openCardVault(keyStore, random)
   const keys = await openAcquirerKeys(documents, keyStore, random)
   const { entries, keySets } = keys
-  const tables = await openRunTimeDocuments(documents, keyStore, keys.own, log)
+  const inject = async (offer: KeyPackage) => {
+    const receipt = await keySets.inject(entries[0]!.terminalId, offer)
+    log.info('keys.injected', { ...receipt })
+    return receipt
+  }
+  const tables = await openRunTimeDocuments(documents, keyStore, keys.own, inject, log)
   const journal = openJournal(join(config.dataDir, 'journal.db'), clock, options.onFatal)
   pruneJournal(journal, join(config.dataDir, EXPORTS), clock.nowMs())
   const paymentTexts = loadTexts(join(packageRoot, 'runtime/secure/payments/texts'))
@@ -264,12 +269,7 @@ async function startOnScreens(
       ...gateway.methods,
       'terminal.info': () => info(),
       'terminal.protections': () => missing.map(({ name, message }) => ({ name, message })),
-      'keys.inject': async ({ document }) => {
-        const offer = documents.verify('keys', document, KeyPackage)
-        const receipt = await keySets.inject(info().terminalId, offer)
-        log.info('keys.injected', { ...receipt })
-        return receipt
-      },
+      'keys.inject': ({ document }) => inject(documents.verify('keys', document, KeyPackage)),
       'documents.deliver': (piece) => tables.deliver(piece),
       'status.set': (facts) => {
         const back = facts.network === 'online' && status.network === 'offline'

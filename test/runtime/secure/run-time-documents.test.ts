@@ -19,6 +19,7 @@ import { type DocumentType, openDocuments, signedBytes } from '../../../runtime/
 import type { EmvDocument } from '../../../runtime/secure/emv/configuration.js'
 import { contactCardTransactions } from '../../../runtime/secure/emv/contact-card-transaction.js'
 import { EXCEPTION_CONTEXT } from '../../../runtime/secure/exception-file.js'
+import type { KeyPackage } from '../../../runtime/secure/keys/key-package.js'
 import type { CardKeys } from '../../../runtime/secure/keys/terminal-keys.js'
 import { openRunTimeDocuments } from '../../../runtime/secure/run-time-documents.js'
 import { emvTables } from '../../../scripts/dev/factory/documents.js'
@@ -35,6 +36,16 @@ const listKey = randomBytes(32)
 const store = {
   read: async (name: string) =>
     name === 'exceptions' ? { secret: new Uint8Array(listKey), generation: 1, behind: false } : undefined,
+}
+/** Where key packages go: what came, and what is said of it. */
+const injected: KeyPackage[] = []
+async function inject(offer: KeyPackage): Promise<{ checkValue: string }> {
+  const last = injected.at(-1)?.sequence ?? 0
+  if (offer.sequence <= last)
+    throw new PosternError('KEY_PACKAGE_REPLAYED', 'imported before', { sequence: offer.sequence, last })
+  if (offer.keyBlock.includes('X')) throw new PosternError('TR31_REFUSED', 'key block: altered')
+  injected.push(offer)
+  return { checkValue: offer.checkValue }
 }
 const caKeysFolder = mkdtempSync(join(tmpdir(), 'postern-push-'))
 t.teardown(() => rmSync(caKeysFolder, { recursive: true, force: true }))
@@ -53,7 +64,7 @@ async function desk(t: Test) {
     return Buffer.from(JSON.stringify({ type, version, body: text, signature }))
   }
   writeFileSync(join(folder, 'documents', 'emv.json'), signed('emv', 1, tables))
-  const open = () => openRunTimeDocuments(openDocuments(folder), store, keys, silentLog)
+  const open = () => openRunTimeDocuments(openDocuments(folder), store, keys, inject, silentLog)
   const running = await open()
   const [near, far] = await socketPair()
   const secureWorld = { 'documents.deliver': running.deliver } as never
@@ -276,4 +287,42 @@ t.test('from the link: the newest of a type, again when the bridge is back, and 
   courier.take('exceptions', Buffer.from('list'))
   await until('the next too', () => told.length === 2)
   t.same(delivered, ['emv two', 'exceptions list'])
+})
+
+t.test('a key package comes over the same road: imported once, told with its check value', async (t) => {
+  const { push, signed } = await desk(t)
+  const offer: KeyPackage = {
+    terminalId: 'PST00001',
+    sequence: 3,
+    set: 'acquirer',
+    keyBlock: 'D'.repeat(64),
+    checkValue: 'A1B2C3D4E5',
+  }
+  const envelope = signed('keys', 3, offer)
+  t.same(await push('keys', envelope), { kind: 'taken', version: 3, checkValue: 'A1B2C3D4E5' })
+  t.same(injected, [offer])
+  t.same(
+    await push('keys', envelope),
+    { kind: 'taken', version: 3 },
+    'a broker that retains it brings it again',
+  )
+  t.equal(injected.length, 1)
+  t.match(await push('keys', signed('keys', 2, { ...offer, sequence: 2 })), {
+    kind: 'refused',
+    code: 'KEY_PACKAGE_REPLAYED',
+  })
+  t.match(await push('keys', signed('keys', 4, { ...offer, sequence: 4, keyBlock: 'X'.repeat(64) })), {
+    kind: 'refused',
+    code: 'TR31_REFUSED',
+  })
+  const forger = generateKeyPairSync('ed25519').privateKey
+  t.match(await push('keys', signed('keys', 5, { ...offer, sequence: 5 }, forger)), {
+    kind: 'refused',
+    code: 'DOCUMENT_REFUSED',
+  })
+  t.match(await push('keys', signed('keys', 5, { ...offer, sequence: 5, checkValue: 'no' })), {
+    kind: 'refused',
+    code: 'DOCUMENT_REFUSED',
+  })
+  t.equal(injected.length, 1, 'nothing of these was imported')
 })
