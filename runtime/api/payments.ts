@@ -143,6 +143,8 @@ export const ReceiptFacts = Type.Object(
             Type.Literal('none'),
             Type.Literal('failed'),
           ]),
+          /** The signature is kept; none is wanted on paper. */
+          signedOnPad: Type.Optional(Type.Boolean()),
           cryptogram: Type.Optional(Type.String()),
           cryptogramType: Type.Optional(Type.String()),
           tvr: Type.Optional(Type.String()),

@@ -222,6 +222,7 @@ async function startOnScreens(
       })
     },
     fiscalSigner: board.device('fiscal-signer'),
+    signaturePad: board.device('signature-pad'),
     exceptionFile: (cardToken) => tables.onExceptionFile(cardToken),
     session: {
       get operator() {

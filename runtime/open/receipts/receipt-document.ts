@@ -69,6 +69,7 @@ function verificationBlocks(
   const { card } = facts
   if (card === undefined) return []
   const words = text(say(`cvm.${card.cvm}`), centered)
+  if (card.signedOnPad === true) return [text(say('signature.onPad'), centered)]
   if (card.cvm !== 'signature' || facts.outcome !== 'approved' || copy !== 'merchant') return [words]
   return [
     words,

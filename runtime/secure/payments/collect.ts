@@ -14,6 +14,7 @@ import { OWED_STATES } from './payment-states.js'
 import { amountOf } from './payment-view.js'
 import type { Reversals } from './reversals.js'
 import { type SaleRecord, saleRecord } from './sale-record.js'
+import { captureSignature } from './signature.js'
 
 /** How a card's end before its first cryptogram is told. */
 const ENDED: Readonly<Record<CardEndReason, { outcome: EndedOutcome; code: string }>> = {
@@ -38,6 +39,7 @@ type Needs = Pick<
   | 'acquirers'
   | 'cards'
   | 'typedCards'
+  | 'signaturePad'
   | 'texts'
   | 'clock'
   | 'log'
@@ -217,7 +219,10 @@ export function startSale(
       cancellable = false
       await card?.finish({ approved: APPROVED.includes(record.current.state) }).catch(cardFault)
     }
-    if (APPROVED.includes(record.current.state)) record.advance('completed', {}, true)
+    if (APPROVED.includes(record.current.state)) {
+      const signature = await captureSignature(deps, record.current)
+      record.advance('completed', signature === undefined ? {} : { signature }, true)
+    }
     return record.current
   }
 

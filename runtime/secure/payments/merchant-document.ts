@@ -40,6 +40,8 @@ export const MerchantDocument = Type.Object(
         closed,
       ),
     ),
+    /** Cardholders sign on the board's pad; on paper where this is absent, or they do not. */
+    signatureOnPad: Type.Optional(Type.Boolean()),
     /** What a supervisor may agree to for one operator in one shift; what is left out has the default beside it. */
     supervision: Type.Optional(
       Type.Object(

@@ -2,6 +2,7 @@
 import type { Clock } from '../../../hal/base/clock.js'
 import type { Log } from '../../../hal/base/log.js'
 import type { FiscalSigner } from '../../../hal/fiscal-signer.js'
+import type { SignaturePad } from '../../../hal/signature-pad.js'
 import type {
   CollectRequest,
   HoldRequest,
@@ -61,6 +62,8 @@ export interface PaymentDependencies {
   readonly management?: Owing & Pick<NetworkManagement, 'changeKeys'>
   /** The board's; absent: where the merchant's document wants signatures, receipts say that they failed. */
   readonly fiscalSigner?: FiscalSigner | undefined
+  /** The board's; absent: cardholders sign on paper. */
+  readonly signaturePad?: SignaturePad | undefined
   /** True for the token of a card that the issuer is to be asked about in any case; absent: no file. */
   readonly exceptionFile?: (cardToken: string) => boolean
   readonly texts: Texts

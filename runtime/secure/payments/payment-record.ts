@@ -90,6 +90,13 @@ export interface SealedCard {
   readonly sealed: string
 }
 
+/** What the cardholder drew on the pad: an SVG path on an area of that size. */
+export interface SignaturePicture {
+  readonly width: number
+  readonly height: number
+  readonly path: string
+}
+
 /** How a person ended or restarted what the host would not settle. */
 export interface Resolution {
   readonly how: 'ended' | 'retried'
@@ -171,6 +178,8 @@ export interface PaymentRecord {
     readonly retrievalReference?: string
   }
   readonly signatureRequired?: boolean
+  /** Given on the pad; else it is on the merchant's copy. */
+  readonly signature?: SignaturePicture
   /** For CANCELLED: how it ended. */
   readonly ended?: EndedOutcome
   /** A literal for programs: `RESPONSE_51`, `CARD_AAC`, `TIMEOUT`. */

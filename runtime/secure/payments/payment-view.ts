@@ -124,7 +124,8 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
     if (record.state === 'ADVICE_PENDING') return 'OFFLINE'
     if (record.state === 'ADVICE_REFUSED') return 'ADVICE_REFUSED'
     if (record.state === 'REVERSAL_STUCK') return 'STUCK'
-    if (record.signatureRequired === true && outcomeOf(record) === 'approved') return 'SIGNATURE'
+    if (record.signatureRequired === true && record.signature === undefined)
+      if (outcomeOf(record) === 'approved') return 'SIGNATURE'
     return record.code
   }
 
@@ -167,6 +168,7 @@ export function createViews(merchant: MerchantDocument, texts: Texts): Views {
               ...(card.panSequence === undefined ? {} : { panSequence: card.panSequence }),
               entryMode: card.entryMode,
               cvm: card.cvm,
+              ...(record.signature === undefined ? {} : { signedOnPad: true }),
               // A stripe has none of them.
               ...(card.entryMode === 'stripe'
                 ? {}

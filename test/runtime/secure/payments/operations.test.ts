@@ -1,13 +1,22 @@
 // Refunds, pre-authorisations, parts, tips, cash, duplicates and calls to the bank: sums that are never exceeded, keys that
 // never do a thing twice, and totals that agree.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
+import { writeDurable } from '../../../../hal/base/durable-file.js'
+import { PosternError } from '../../../../hal/base/errors.js'
+import type { SignatureOutcome, SignaturePad } from '../../../../hal/signature-pad.js'
 import { checker } from '../../../../runtime/api/contract.js'
 import { type CollectRequest, PaymentView } from '../../../../runtime/api/payments.js'
 import type { Screen, ScreenResult } from '../../../../runtime/api/screens.js'
-import { disputeBundle } from '../../../../scripts/cli/dispute.js'
+import type { FinalOutcome } from '../../../../runtime/secure/card-transaction.js'
+import { disputeBundle, openBundle, signBundle } from '../../../../scripts/cli/dispute.js'
+import { attachedFile } from '../../../../scripts/cli/dispute-evidence.js'
+import { developmentKey } from '../../../../scripts/hal/report.js'
 import {
   authorisation,
   cardSaysNo,
+  finalApproved,
   MERCHANT,
   OWNER,
   request,
@@ -334,3 +343,123 @@ t.test('a dispute bundle holds what is known and no card number', async (t) => {
   t.ok(bundle.entries.length >= 5)
   t.throws(() => disputeBundle(journal, MERCHANT, 'sale-none'), { code: 'JOURNAL_UNKNOWN' })
 })
+
+/** A pad on which somebody draws, after having begun anew once. */
+function padWith(outcomes: (SignatureOutcome | 'fails' | 'never')[]): SignaturePad {
+  const device = { id: 'pad', deviceClass: 'signature-pad', driver: 'test' } as const
+  return {
+    ...device,
+    status: () => ({ presence: 'ready', state: 'idle' }),
+    on: () => () => undefined,
+    statistics: () => ({}),
+    close: async () => undefined,
+    capture: async () => {
+      const next = outcomes.shift() ?? 'never'
+      if (next === 'fails') throw new PosternError('DEVICE_LOST', 'gone')
+      return next === 'never' ? new Promise(() => undefined) : next
+    },
+  }
+}
+const drawn: SignatureOutcome = {
+  kind: 'signed',
+  width: 240,
+  height: 120,
+  strokes: [
+    Array.from({ length: 1999 }, (_, i) => ({ x: i % 240, y: i % 120, t: i })),
+    [{ x: 5.4, y: 6.6, t: 3000 }],
+    [],
+  ],
+}
+const signs = { final: () => ({ ...finalApproved(), signatureRequired: true }) as FinalOutcome }
+
+t.test('a signed bundle holds everything, and whoever opens it sees that nothing was changed', async (t) => {
+  const asked: Screen[] = []
+  const { service, journal } = made(t, {
+    card: signs,
+    merchant: { ...MERCHANT, signatureOnPad: true },
+    signaturePad: padWith([{ kind: 'cleared' }, drawn]),
+    ask: (screen) => {
+      asked.push(screen)
+      return screen.kind === 'message' ? new Promise(() => undefined) : { type: 'confirmed' }
+    },
+  })
+  const view = await service.collect(request('sale-0001', '1000', 'PH-100001'), OWNER)
+  t.match(view, { outcome: 'approved', receipt: { card: { signedOnPad: true } } })
+  t.not(view.code, 'SIGNATURE', 'nothing is to be signed on paper')
+  t.match(asked, [{ kind: 'message', title: 'Please sign' }])
+  const open = t.testdir({ apps: { courier: {} } })
+  const stop = { state: 'delivered', parcel: { waybill: 'PH-100001' }, paid: { key: 'sale-0001' } }
+  const other = { state: 'open', paid: { key: 'sale-00012' } }
+  writeDurable(
+    join(open, 'apps', 'courier', 'storage.json'),
+    Buffer.from(JSON.stringify({ 'stop.PH-100001': stop, 'stop.PH-100002': other })),
+  )
+  writeFileSync(join(open, 'door.jpg'), Buffer.from([0xff, 0xd8, 1, 2, 3]))
+  const files = [attachedFile(join(open, 'door.jpg'))]
+  t.throws(() => attachedFile(join(open, 'door.exe')), { code: 'USAGE' })
+  t.throws(() => attachedFile(join(open, 'none.pdf')), { code: 'USAGE' })
+  const key = developmentKey(join(open, 'key.pem'))
+  const made1 = disputeBundle(journal, MERCHANT, 'sale-0001', { openDir: open, signer: 'device', files })
+  const file = JSON.parse(JSON.stringify(signBundle(made1, key)))
+  const { bundle, key: print } = openBundle(file)
+  t.match(bundle, {
+    signer: 'device',
+    receipt: { outcome: 'approved' },
+    authorisation: { authorisationCode: 'A12345' },
+    de55: /^9F26/,
+    signature: { required: true, onPaper: null, picture: { name: 'signature.svg', type: 'image/svg+xml' } },
+    deliveryProof: {
+      reference: 'PH-100001',
+      records: [{ app: 'courier', key: 'stop.PH-100001', value: stop }],
+      files: [{ name: 'door.jpg', type: 'image/jpeg' }],
+    },
+    chain: { sound: true },
+  })
+  t.equal(bundle.deliveryProof.records.length, 1)
+  t.ok(bundle.receiptLines.some((line) => line.includes('APPROVED')))
+  t.ok(bundle.receiptLines.some((line) => line.includes('Signed on the pad')))
+  const svg = Buffer.from(bundle.signature.picture!.base64, 'base64').toString()
+  t.match(svg, /^<svg .*viewBox="0 0 240 120".*<path d="M0 0L0 0 2 2.*M5 7L5 7"/)
+  t.ok(svg.length < 20_000)
+  const hashes = bundle.entries.map(({ hash }) => hash)
+  t.same(
+    hashes,
+    journal.show('sale-0001').map(({ hash }) => Buffer.from(hash).toString('hex').toUpperCase()),
+  )
+  t.notMatch(file.body, /[0-9]{12,19}(?![0-9a-f])(?=D|=)/i, 'no track')
+  t.ok(openBundle(file, print))
+  t.throws(() => openBundle(file, '0123456789ABCDEF'), { code: 'DISPUTE_REFUSED' }, "another's key")
+  const changed = { ...file, body: file.body.replace('"1000"', '"9000"') }
+  t.throws(() => openBundle(changed), { code: 'DISPUTE_REFUSED' })
+  t.throws(() => openBundle({}), { code: 'DISPUTE_REFUSED' })
+})
+
+t.test(
+  'no signature on the pad: it fails, nobody signs, or none is wanted; the paper is signed',
+  async (t) => {
+    const merchant = { ...MERCHANT, signatureOnPad: true }
+    const onPaper = { outcome: 'approved', code: 'SIGNATURE' }
+    const broken = made(t, {
+      card: signs,
+      merchant,
+      signaturePad: padWith(['fails']),
+      ask: () => new Promise(() => undefined),
+    })
+    t.match(await broken.service.collect(request('sale-0001'), OWNER), onPaper)
+    const bundle = disputeBundle(broken.journal, MERCHANT, 'sale-0001')
+    t.match(bundle.signature, { required: true, picture: null, onPaper: 1 })
+    const refused = made(t, {
+      card: signs,
+      merchant,
+      signaturePad: padWith([]),
+      ask: () => ({ type: 'back' }),
+    })
+    t.match(await refused.service.collect(request('sale-0001'), OWNER), onPaper)
+    const plain = made(t, { card: signs, signaturePad: padWith([drawn]) })
+    t.match(
+      await plain.service.collect(request('sale-0001'), OWNER),
+      onPaper,
+      'the document does not ask for it',
+    )
+  },
+)

@@ -8,6 +8,7 @@ import { PosternError } from '../../../../hal/base/errors.js'
 import { type Log, silentLog } from '../../../../hal/base/log.js'
 import { packageRoot } from '../../../../hal/base/package-root.js'
 import type { FiscalSigner } from '../../../../hal/fiscal-signer.js'
+import type { SignaturePad } from '../../../../hal/signature-pad.js'
 import type { CollectRequest, Operator } from '../../../../runtime/api/payments.js'
 import type { Screen, ScreenResult } from '../../../../runtime/api/screens.js'
 import type {
@@ -492,6 +493,7 @@ export interface TerminalOptions {
   readonly log?: Log
   readonly merchant?: MerchantDocument
   readonly typedCards?: TypedCardFactory
+  readonly signaturePad?: SignaturePad
   readonly fiscalSigner?: FiscalSigner | undefined
 }
 
@@ -518,6 +520,7 @@ export function startTerminal(options: TerminalOptions): Terminal {
     acquirers: options.acquirers ?? createAcquirers([options.host], () => [options.host.id]),
     merchant: options.merchant ?? MERCHANT,
     ...(options.fiscalSigner && { fiscalSigner: options.fiscalSigner }),
+    ...(options.signaturePad && { signaturePad: options.signaturePad }),
     ...(options.typedCards && { typedCards: options.typedCards }),
     cards: options.cards ?? scriptedCards(options.card ?? {}, power, calls),
     prompts: options.prompts ?? (() => prompts),
