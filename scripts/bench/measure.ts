@@ -5,7 +5,7 @@ import { systemClock } from '../../hal/base/clock.js'
 export interface Row {
   readonly what: string
   readonly value: number
-  readonly unit: 'ms' | 'MB' | '/s' | 'µs'
+  readonly unit: 'ms' | 'MB' | '/s' | 'µs' | 'B'
   /** What was measured beside it in the same run: another program's way, or the limit of the machine. */
   readonly peer?: { readonly what: string; readonly value: number }
 }
