@@ -1,5 +1,5 @@
 // A board profile: which driver serves which device, with its options. Drivers are named in a registry by the boot files.
-import type { TSchema } from 'typebox'
+import { type Static, type TSchema, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import type { Clock } from './base/clock.js'
 import { PosternError } from './base/errors.js'
@@ -87,10 +87,24 @@ export interface BoardDevice {
   readonly options: Readonly<Record<string, unknown>>
 }
 
+/** Who knows whether there is a network. */
+const BoardNetwork = Type.Object(
+  {
+    /** The kernel (`netlink`), or NetworkManager, which also knows modems and portals. */
+    source: Type.Enum(['netlink', 'network-manager']),
+    /** False for a board that reaches its acquirer on its own link, without a default route. */
+    defaultRoute: Type.Boolean({ default: true }),
+  },
+  { additionalProperties: false },
+)
+export type BoardNetwork = Static<typeof BoardNetwork>
+
 /** A checked profile. It holds only what can be opened. */
 export interface BoardProfile {
   readonly name: string
   readonly devices: readonly BoardDevice[]
+  /** Where the network's state is read; absent where whoever starts the world decides. Open world only. */
+  readonly network?: BoardNetwork | undefined
   /** Socket of a certified module that holds reader, kernel and PIN in the place of ours. */
   readonly certifiedModule: { readonly socket: string } | undefined
 }
@@ -114,7 +128,7 @@ export interface ParseOptions {
 
 /** A profile has at most so many devices. */
 const MAX_DEVICES = 32
-const PROFILE_KEYS = ['name', 'description', 'devices', 'certifiedModule']
+const PROFILE_KEYS = ['name', 'description', 'devices', 'network', 'certifiedModule']
 const DEVICE_KEYS = ['class', 'driver', 'options']
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -190,10 +204,23 @@ export function parseBoard(
     .map(([id, row]) => readDevice(id, row))
     .filter((device) => device !== undefined)
   const certifiedModule = readModule(root['certifiedModule'], world, params, problem)
+  const network = readNetwork(root['network'], world, problems)
   return {
-    profile: { name: typeof name === 'string' ? name : 'unnamed', devices, certifiedModule },
+    profile: { name: typeof name === 'string' ? name : 'unnamed', devices, network, certifiedModule },
     problems,
   }
+}
+
+function readNetwork(
+  json: unknown,
+  world: World | undefined,
+  problems: BoardProblem[],
+): BoardNetwork | undefined {
+  if (json === undefined || world === 'secure') return undefined
+  const network = Value.Default(BoardNetwork, structuredClone(json))
+  const faults = schemaFaults(BoardNetwork, network)
+  for (const { path, value, allowed } of faults) problems.push({ key: `/network${path}`, value, allowed })
+  return faults.length === 0 ? (network as BoardNetwork) : undefined
 }
 
 function readModule(

@@ -7,7 +7,9 @@ import { type Driver, describeProblem, openBoard } from '../../hal/board.js'
 import { watchTroubles } from '../../hal/board-troubles.js'
 import { loadBoard } from '../../hal/boards.js'
 import { escposDriver } from '../../hal/drivers/escpos/escpos-driver.js'
-import { openInterfaceNetwork } from '../../hal/drivers/interface-network.js'
+import { openInterfaceNetwork } from '../../hal/drivers/network/interface-network.js'
+import { networkSource } from '../../hal/drivers/network/network-sources.js'
+import { openWatchedNetwork } from '../../hal/drivers/network/watched-network.js'
 import { openDrivers } from '../../hal/drivers/open-drivers.js'
 import { busPrinterPort } from '../../hal/simulated/bus-byte-port.js'
 import { busOptionFields } from '../../hal/simulated/bus-device.js'
@@ -42,10 +44,13 @@ const allProblems = [...problems, ...board.problems]
 for (const problem of allProblems) log.error('board.problem', { problem: describeProblem(problem) })
 
 const context = { clock: systemClock, log }
-const network =
-  config.hardwareSocket === undefined
-    ? openInterfaceNetwork(context)
-    : await openSimulatedNetwork(config.hardwareSocket, context)
+async function openNetwork() {
+  // What the board says comes first; the virtual handheld has a switch.
+  if (profile.network !== undefined) return openWatchedNetwork(networkSource(profile.network), context)
+  if (config.hardwareSocket === undefined) return openInterfaceNetwork(context)
+  return openSimulatedNetwork(config.hardwareSocket, context)
+}
+const network = await openNetwork()
 const world = await startOpenWorld(config, {
   printer: board.device('printer'),
   scanner: board.device('scanner'),

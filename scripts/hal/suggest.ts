@@ -63,7 +63,7 @@ const ROWS: readonly {
         pad && {
           class: 'keypad',
           driver: 'evdev',
-          options: { match: { name: pad.name.slice('keypad: '.length) } },
+          options: { device: { name: pad.name.slice('keypad: '.length) } },
         }
       )
     },

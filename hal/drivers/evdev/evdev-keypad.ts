@@ -13,7 +13,7 @@ import { KEY_CODES, type KeyCodeName, type KeyMap, LAYOUTS } from './key-codes.j
 const KeyOrNone = Type.Unsafe<Key | null>(Type.Union([...KEYS.map((key) => Type.Literal(key)), Type.Null()]))
 const Options = Type.Object(
   {
-    match: EvdevMatchOptions,
+    device: EvdevMatchOptions,
     layout: Type.Unsafe<keyof typeof LAYOUTS>(
       Type.Union(
         Object.keys(LAYOUTS).map((name) => Type.Literal(name)),
@@ -35,7 +35,7 @@ const Options = Type.Object(
   { additionalProperties: false },
 )
 interface Options {
-  readonly match: EvdevMatch
+  readonly device: EvdevMatch
   readonly layout: keyof typeof LAYOUTS
   readonly keys: Readonly<Partial<Record<KeyCodeName, Key | null>>>
   readonly matrix?: readonly (readonly (Key | null)[])[]
@@ -50,7 +50,7 @@ export function evdevKeypadDriver(
     name: 'evdev',
     deviceClass: 'keypad',
     optionsSchema: Options,
-    async open({ match, layout, keys: own, matrix = [], grab }: Options, context) {
+    async open({ device: match, layout, keys: own, matrix = [], grab }: Options, context) {
       const { clock } = context
       const base = createDeviceBase<'keypad', 'ready', KeyPress>(context, 'keypad', 'evdev', 'ready')
       const map: KeyMap = LAYOUTS[layout]

@@ -208,7 +208,7 @@ await t.test(
       .filter(([, key]) => !(KEYS as readonly Key[]).includes(key))
       .map(([name]) => [name, null])
     const options = {
-      match: { name: 'matrix-*' },
+      device: { name: 'matrix-*' },
       layout: 'terminal',
       keys: Object.fromEntries(absent),
       matrix: KEYPAD,
@@ -255,11 +255,11 @@ await t.test('wrong options are refused with key, value and what would be right'
   t.match(lines('gpio-keys', { keys: { one: 'bank:1' } }), [
     /^\/keys\/one "bank:1" is no known key; there are 0, 1/,
   ])
-  t.match(lines('evdev', { match: { id: '0C2E' } }), [/^\/match\/id "0C2E" has to/])
-  t.match(lines('evdev', { match: { name: 'x' }, keys: { KEY_FOO: '1' } }), [
+  t.match(lines('evdev', { device: { id: '0C2E' } }), [/^\/device\/id "0C2E" has to/])
+  t.match(lines('evdev', { device: { name: 'x' }, keys: { KEY_FOO: '1' } }), [
     /^\/keys\/KEY_FOO "1" is no known key/,
   ])
-  t.match(lines('evdev', { match: { name: 'x' }, layout: 'qwerty' }), [
+  t.match(lines('evdev', { device: { name: 'x' }, layout: 'qwerty' }), [
     /^\/layout "qwerty" has to be.*terminal/,
   ])
 })

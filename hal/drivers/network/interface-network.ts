@@ -1,12 +1,13 @@
 // The network state of a machine by its interfaces: up when any but loopback has an address.
 import { networkInterfaces } from 'node:os'
-import type { Clock } from '../base/clock.js'
-import type { Log } from '../base/log.js'
-import type { NetworkState } from '../network-state.js'
+import type { Clock } from '../../base/clock.js'
+import type { Log } from '../../base/log.js'
+import type { NetworkState } from '../../network-state.js'
 
 const POLL_MS = 2000
 
-const anyAddress = (): boolean =>
+/** Whether any interface but loopback has an address. */
+export const anyAddress = (): boolean =>
   Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ internal }) => !internal))
 
 /** Looks every 2 s. Resolving and routing are not tried: `online` only means that connecting is worth a try. */
