@@ -144,6 +144,7 @@ export function encodeLength(length: number): Uint8Array {
 
 /** One data object; for a constructed tag `value` is the already encoded list. @throws PosternError `TLV_INVALID` */
 export function encodeTlv(tag: number, value: Uint8Array): Uint8Array {
+  if (!(value instanceof Uint8Array)) return invalid({ rule: 'value that is no bytes', offset: 0 })
   return concat(encodeTag(tag), encodeLength(value.length), value)
 }
 

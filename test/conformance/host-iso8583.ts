@@ -67,8 +67,14 @@ const packTable =
     return check(vector.expected.hex, toHex(pack(dialect, unpack(dialect, fromHex(vector.expected.hex)))))
   }
 
-const PYTHON_TYPES =
-  'a value of another Python type: these arguments are typed here, there is nothing to refuse'
+/** Values of types that ours rule out, as whoever is not held to types would pass them: still a typed error. */
+const untyped = (value: unknown) => value as never
+
+/** Keys that pyiso8583 found to be no text, which JSON cannot carry: its message lists them. */
+function keysThatAreNoText(error: unknown): readonly string[] {
+  const found = /^EncodeError: Dictionary contains invalid fields \[(.*)\]/.exec(String(error ?? ''))?.[1]
+  return found?.match(/\([^)]*\)|[^, ]+/g) ?? []
+}
 
 /** How many bitmaps these fields take. */
 function pyNeeds(fields: Vector): number {
@@ -80,15 +86,20 @@ const pyPack: Handler = (vector, file) => {
   const table = readTable(file, vector.spec)
   if (table === undefined) return skipped('its field table specs/pyiso8583-specs.json is not there')
   const { fields } = vector.inputs
-  if (
-    typeof fields !== 'object' ||
-    Array.isArray(fields) ||
-    Object.values(fields).some((one) => typeof one !== 'string')
-  )
-    return skipped(PYTHON_TYPES)
-  // Keys of another type than text, which JSON can't carry.
-  if (String(vector.expected.error ?? '').startsWith('EncodeError: Dictionary contains invalid fields'))
-    return skipped(PYTHON_TYPES)
+  if (typeof fields !== 'object' || Array.isArray(fields))
+    return mustRefuse(
+      () => toHex(pack(ISO87_ASCII, { mti: '0210', fields: untyped(fields) })),
+      vector.expected.error,
+    )
+  const noText = keysThatAreNoText(vector.expected.error)
+  if (noText.length > 0) {
+    const keys = noText.map((key) => (key.startsWith('(') ? key.match(/[0-9]+/g)!.map(Number) : Number(key)))
+    const given = new Map(keys.map((key) => [key, '1122']))
+    return mustRefuse(
+      () => toHex(pack(ISO87_ASCII, { mti: '0210', fields: untyped(given) })),
+      vector.expected.error,
+    )
+  }
   const act = () => {
     const { dialect, header } = pyDialect(table, pyNeeds(fields))
     // Bitmaps follow from the fields.
@@ -112,7 +123,10 @@ const pyUnpack: Handler = (vector, file) => {
   const table = readTable(file, vector.spec)
   if (table === undefined) return skipped('its field table specs/pyiso8583-specs.json is not there')
   if (typeof vector.inputs.hex !== 'string' || /[^0-9A-Fa-f]/.test(vector.inputs.hex))
-    return skipped(PYTHON_TYPES)
+    return mustRefuse(
+      () => [...unpack(ISO87_ASCII, untyped(vector.inputs.hex)).fields],
+      vector.expected.error,
+    )
   const act = () => {
     const bytes = fromHex(vector.inputs.hex)
     const { dialect, header } = pyDialect(table, pyNeeds(vector.expected.fields ?? {}))

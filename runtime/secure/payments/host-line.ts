@@ -77,6 +77,17 @@ export interface HostLine {
   close(): void
 }
 
+/**
+ * Aborts `done` with `signal`, until what it returns is called. `AbortSignal.any` would leave something behind in a signal that
+ * lives as long as the process, for every exchange.
+ */
+export function ended(signal: AbortSignal, done: AbortController): () => void {
+  const onAbort = () => done.abort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  return () => signal.removeEventListener('abort', onAbort)
+}
+
 /** A line over `road`. Exchanges must not overlap. Most bytes of a message: 8 KiB. */
 export function createHostLine(
   road: Road,
@@ -144,7 +155,8 @@ export function createHostLine(
     signal: AbortSignal,
   ): Promise<Exchange<T>> {
     const done = new AbortController()
-    const late = clock.sleep(timeouts.hostMs, AbortSignal.any([done.signal, signal])).then(
+    const forget = ended(signal, done)
+    const late = clock.sleep(timeouts.hostMs, done.signal).then(
       (): Arrival => ({ kind: 'timeout' }),
       (): Arrival => ({ kind: 'timeout' }),
     )
@@ -158,6 +170,7 @@ export function createHostLine(
         onStray(arrival.message)
       }
     } finally {
+      forget()
       done.abort()
       inbox.leave()
     }

@@ -151,10 +151,11 @@ export function pack(dialect: Dialect, message: Message): Uint8Array {
   const rows: Row[] = []
   let isSorted = true
   let last = 0
+  if (!(message.fields instanceof Map)) throw fieldError('fields', 'must be a map')
   let room = fieldBytes(dialect.mti, message.mti)
   for (const [key, value] of message.fields) {
     const row = dialect.byPath.get(key)
-    if (row === undefined) throw fieldError(key.slice(0, 8), `${dialect.name} does not have it`)
+    if (row === undefined) throw fieldError(String(key).slice(0, 8), `${dialect.name} does not have it`)
     if (row.number < last) isSorted = false
     else last = row.number
     rows.push(row)
@@ -190,6 +191,7 @@ function readBitmap(cursor: Cursor, dialect: Dialect, index: number): Uint8Array
  * @throws PosternError `ISO8583_INVALID` with the field's path
  */
 export function unpack(dialect: Dialect, bytes: Uint8Array): Message {
+  if (!(bytes instanceof Uint8Array)) throw fieldError('message', 'must be bytes')
   if (bytes.length > dialect.most) throw fieldError('mti', 'the message is too long', { most: dialect.most })
   const cursor: Cursor = { bytes, at: 0 }
   const mti = unpackField(cursor, dialect.mti, 'mti') as string

@@ -4,7 +4,7 @@ import type { Clock, Random } from '../../../../hal/base/clock.js'
 import { isPosternError } from '../../../../hal/base/errors.js'
 import { checker } from '../../../api/contract.js'
 import { GatewayAnswer, type GatewayTransport } from '../../../bridge/gateway.js'
-import type { Exchange, ExchangeRequest, HostLine, OnStray } from '../host-line.js'
+import { type Exchange, type ExchangeRequest, ended, type HostLine, type OnStray } from '../host-line.js'
 
 export interface GatewayLineOptions {
   readonly transport: GatewayTransport
@@ -44,7 +44,8 @@ export function createGatewayLine(options: GatewayLineOptions, onStray: OnStray)
     signal: AbortSignal,
   ): Promise<GatewayAnswer | 'timeout' | undefined> {
     const done = new AbortController()
-    const late = clock.sleep(hostMs, AbortSignal.any([done.signal, signal])).then(
+    const forget = ended(signal, done)
+    const late = clock.sleep(hostMs, done.signal).then(
       () => 'timeout' as const,
       () => 'timeout' as const,
     )
@@ -67,6 +68,7 @@ export function createGatewayLine(options: GatewayLineOptions, onStray: OnStray)
       ])
     } finally {
       waiting = undefined
+      forget()
       done.abort()
     }
   }
