@@ -13,6 +13,7 @@ import { countSupervised, supervise } from './supervision.js'
 
 const MAX_ITEMS = 100
 const SCREEN_MS = 120_000
+const DIFFERENCES = 'differences'
 
 type Needs = Pick<
   PaymentDependencies,
@@ -90,6 +91,24 @@ export function createStuckItems(
     }
   }
 
+  /** The round that was compared last, where the acquirer counts otherwise. */
+  const differing = () => {
+    const rounds = [...journal.openRounds(), journal.lastRound()]
+    return rounds.find((round) => round?.agreement === 'differs' && (round.differences ?? []).length > 0)
+  }
+
+  /** Line by line: our sums beside the host's, then each payment that it has otherwise. */
+  function differencesScreen(lines: readonly string[]): Screen {
+    const pieces = lines.flatMap((line) => line.match(/.{1,80}/gu) ?? [])
+    return {
+      kind: 'details',
+      title: t('stuck.differences'),
+      rows: pieces.slice(0, 20).map((value, i) => ({ label: i === 0 ? t('stuck.differs') : '', value })),
+      items: [],
+      timeoutMs: SCREEN_MS,
+    }
+  }
+
   function detailsScreen(record: PaymentRecord): Screen {
     const { failures, code, at, kind } = itemOf(record)
     const actions = isEndable(record) ? [...(isRefused(record) ? ['retry'] : []), 'end'] : []
@@ -161,13 +180,26 @@ export function createStuckItems(
     return true
   }
 
+  /** Above what is stuck, as it is the depot's first question. */
+  function withDifferences(screen: Screen): Screen {
+    if (screen.kind !== 'list') return screen
+    const row = { id: DIFFERENCES, label: t('stuck.differences'), mark: 'attention' as const }
+    return { ...screen, items: [row, ...screen.items] }
+  }
+
   return {
     list: () => ({ items: stuck().map(itemOf) }),
     async review(signal, onResolved) {
       while (!signal.aborted) {
         const records = stuck()
-        const chosen = await deps.ask(listScreen(records), signal)
+        const round = differing()
+        const list = listScreen(records)
+        const chosen = await deps.ask(round === undefined ? list : withDifferences(list), signal)
         if (chosen.type !== 'selected') return
+        if (chosen.id === DIFFERENCES) {
+          await deps.ask(differencesScreen(round?.differences ?? []), signal)
+          continue
+        }
         const record = records[Number(chosen.id.slice(1))]
         if (record === undefined) return
         const action = await deps.ask(detailsScreen(record), signal)

@@ -463,3 +463,34 @@ t.test(
     )
   },
 )
+
+t.test(
+  'a supervisor sees why totals differ, line by line; caps hold for a shift, and begin anew',
+  async (t) => {
+    const { service, host, journal, asked, answers, collect } = made(t, {
+      merchant: { ...MERCHANT, supervision: { refunds: 1 } },
+    })
+    await collect('sale-0001', '1000')
+    await collect('sale-0002', '2000')
+    const refund = (key: string, minor = '100') =>
+      service.refund({ key, amount: money(minor), reference: 'R', original: 'sale-0001', reason: 'x' }, OWNER)
+    t.match(await refund('back-0001'), { outcome: 'approved' })
+    t.match(await refund('back-0002'), { outcome: 'declined', code: 'CAP_REACHED' })
+    t.match(service.status('back-0002'), { outcome: 'unknown' }, 'the key is free')
+    t.match(service.status('back-0001'), { outcome: 'approved', type: 'refund' })
+    const voiding = { key: 'void-0002', original: 'sale-0002', reason: 'x' }
+    t.match(await service.voidPayment(voiding, OWNER), { code: 'CAP_REACHED' }, 'a void counts as one')
+    for (const [id, line] of host.ledger)
+      if (line.minor === 2000n) host.ledger.set(id, { ...line, minor: 1900n })
+    const close = await service.closeRound()
+    t.equal(close.agreement, 'differs')
+    asked.length = 0
+    answers.push({ type: 'selected', id: 'differences' }, { type: 'back' }, { type: 'back' })
+    await service.review()
+    t.match(asked[0], { kind: 'list', items: [{ id: 'differences', mark: 'attention' }] })
+    const shown = asked[1]?.kind === 'details' ? asked[1].rows.map(({ value }) => value).join('') : ''
+    t.equal(shown, (journal.lastRound()?.differences ?? []).join(''), 'every word of every line')
+    t.match(shown, /REF-sale-0002/, 'the payment itself is named')
+    t.match(await refund('back-0003'), { outcome: 'approved' }, 'another shift')
+  },
+)
