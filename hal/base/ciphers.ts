@@ -196,7 +196,9 @@ function double(block: Uint8Array): Uint8Array {
 export function cmac(cipher: BlockCipher, key: Uint8Array, data: Uint8Array): Uint8Array {
   const block = BLOCK_BYTES[cipher]
   const zero = new Uint8Array(block)
-  const k1 = double(encryptEcb(cipher, key, zero))
+  const first = encryptEcb(cipher, key, zero)
+  const k1 = double(first)
+  erase(first)
   const whole = data.length > 0 && data.length % block === 0
   const subkey = whole ? k1 : double(k1)
   const input = whole ? data.slice() : padMethod2(data, block)

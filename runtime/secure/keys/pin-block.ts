@@ -76,18 +76,36 @@ function randomNibbles(random: Random, least: number): (at: number) => number {
   return (at) => least + (bytes[at % 16]! % (16 - least))
 }
 
+/** Exclusive-or of a field of 8 bytes, in clear, with the PAN field; the first is erased where it holds the PIN alone. */
+function withPan(field: Uint8Array, pan: Uint8Array, own: boolean): Uint8Array {
+  let digits: Uint8Array | undefined
+  try {
+    digits = panField(pan)
+    return xor(field, digits)
+  } finally {
+    erase(digits)
+    if (own) erase(field)
+  }
+}
+
 /** Format 0: PIN and F fill, exclusive-or with the PAN field. 8 bytes, clear. @throws PosternError `PIN_BLOCK_INVALID` */
 export function encodeFormat0(pin: Uint8Array, pan: Uint8Array): Uint8Array {
-  return xor(
+  return withPan(
     pinField(0, pin, 8, () => 0xf),
-    panField(pan),
+    pan,
+    true,
   )
 }
 
 /** @throws PosternError `PIN_BLOCK_INVALID` */
 export function decodeFormat0(block: Uint8Array, pan: Uint8Array): Uint8Array {
   checkLength(block, 8)
-  return readPinField(0, xor(block, panField(pan)), (nibble) => nibble === 0xf, 16)
+  const field = withPan(block, pan, false)
+  try {
+    return readPinField(0, field, (nibble) => nibble === 0xf, 16)
+  } finally {
+    erase(field)
+  }
 }
 
 /** Format 1: PIN and a transaction field of random nibbles, for when no PAN is known. 8 bytes, clear. @throws PosternError `PIN_BLOCK_INVALID` */
@@ -114,13 +132,18 @@ export function decodeFormat2(block: Uint8Array): Uint8Array {
 
 /** Format 3: as 0 with random fill of A to F. 8 bytes, clear. @throws PosternError `PIN_BLOCK_INVALID` */
 export function encodeFormat3(pin: Uint8Array, pan: Uint8Array, random: Random): Uint8Array {
-  return xor(pinField(3, pin, 8, randomNibbles(random, 10)), panField(pan))
+  return withPan(pinField(3, pin, 8, randomNibbles(random, 10)), pan, true)
 }
 
 /** @throws PosternError `PIN_BLOCK_INVALID` */
 export function decodeFormat3(block: Uint8Array, pan: Uint8Array): Uint8Array {
   checkLength(block, 8)
-  return readPinField(3, xor(block, panField(pan)), (nibble) => nibble >= 10, 16)
+  const field = withPan(block, pan, false)
+  try {
+    return readPinField(3, field, (nibble) => nibble >= 10, 16)
+  } finally {
+    erase(field)
+  }
 }
 
 /** Plain text PIN field of format 4: PIN, A fill to 8 bytes, 8 random bytes (ISO 9564-1, 9.4.2.2). @throws PosternError `PIN_BLOCK_INVALID` */

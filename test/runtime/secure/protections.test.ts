@@ -58,6 +58,11 @@ t.test('the unit asks for what the self-test reads back', async (t) => {
   const unit = readFileSync(join(packageRoot, 'systemd/postern-secure.service'), 'utf8')
   for (const line of ['LimitCORE=0', 'MemorySwapMax=0', 'NoNewPrivileges=yes', 'PrivateNetwork=yes'])
     t.match(unit, new RegExp(`^${line}$`, 'm'))
+  const reader = readFileSync(join(packageRoot, 'systemd/pcscd-service-postern.conf'), 'utf8')
+  for (const line of ['LimitCORE=0', 'MemorySwapMax=0']) t.match(reader, new RegExp(`^${line}$`, 'm'))
+  t.notMatch(reader, /--apdu|--debug/, 'no APDU log')
+  const open = readFileSync(join(packageRoot, 'systemd/postern-open.service'), 'utf8')
+  t.match(open, /^LimitCORE=0$/m)
 })
 
 /** Somebody at the terminal: what they press, screen by screen; what they saw. */
