@@ -106,6 +106,7 @@ export async function runCourier({ tables, stream, onStop }: CourierOptions): Pr
       host,
       round,
       operator: () => context?.operator?.id,
+      printer: () => context?.printer,
       latest: (view) => (latestView?.key === view.key ? latestView : view),
       now: () => (context?.now ?? 0) + Math.round(performance.now() - toldAtMs),
       newKey: (waybill) => `${waybill}.${randomBytes(10).toString('hex')}`,

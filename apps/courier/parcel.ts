@@ -1,7 +1,7 @@
 // One parcel: what it is, and every way in which a stop can end.
 import { REFUSAL_REASONS, type RefusalReason } from './messages.js'
 import { collect, type Desk, type Means, resolveOpen, undo } from './payment.js'
-import { chooseReceipt, printCustomerReceipt, printReceipts } from './receipts.js'
+import { chooseReceipt, paperIsReady, printCustomerReceipt, printReceipts } from './receipts.js'
 import { refund } from './refund.js'
 import { isPending, type Report, type Stop, type StopState } from './round.js'
 import { tell } from './tell-attempt.js'
@@ -222,6 +222,7 @@ async function take(
 ): Promise<boolean> {
   const { t, money } = ui.texts()
   const { waybill, due, rules } = stop.parcel
+  if (!(await paperIsReady(ui, desk))) return false
   const attempt = await collect(desk, stop, {
     amount,
     becomes: amount.minor === due.minor ? 'delivered' : 'partlyAccepted',
@@ -248,6 +249,7 @@ async function take(
 async function hold(ui: Ui, desk: Desk, stop: Stop): Promise<false> {
   const { t, money } = ui.texts()
   const { waybill, due } = stop.parcel
+  if (!(await paperIsReady(ui, desk))) return false
   const attempt = await collect(desk, stop, {
     amount: due,
     becomes: 'held',

@@ -1,4 +1,5 @@
 // Collecting and undoing, so that a parcel and its money never come apart: write down, ask, write down the end.
+import type { AppContext } from '../../runtime/api/app-contract.js'
 import type { Host } from '../../runtime/api/client.js'
 import type { PaymentView } from '../../runtime/api/payments.js'
 import { type Change, type Collecting, isPending, type Round, type Stop } from './round.js'
@@ -46,6 +47,8 @@ export interface Desk {
   operator(): string | undefined
   /** Milliseconds since 1970, by the terminal's clock. */
   now(): number
+  /** How the printer stands; undefined where the terminal does not say. */
+  printer?(): AppContext['printer']
   /** The newer of `view` and what an event has told of the same payment since. */
   latest(view: PaymentView): PaymentView
   /** A key that was never used before, for a payment or a void of this parcel. */

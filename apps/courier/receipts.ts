@@ -73,3 +73,20 @@ export async function chooseReceipt(ui: Ui, desk: Desk, key: string): Promise<vo
   if (shown.type === 'selected')
     await receipt(ui, desk, key, shown.id === 'merchant' ? 'merchant' : 'customer')
 }
+
+/** Before money is asked for: says where a receipt may not come out. False where the courier mends that first. */
+export async function paperIsReady(ui: Ui, desk: Desk): Promise<boolean> {
+  const state = desk.printer?.()
+  if (state !== 'paperLow' && state !== 'problem') return true
+  const { t } = ui.texts()
+  const shown = await ui.show({
+    kind: 'menu',
+    title: t('paper.title'),
+    text: t(`paper.${state}`),
+    items: [
+      { id: 'collect', label: t('paper.collect') },
+      { id: 'mend', label: t('paper.mend') },
+    ],
+  })
+  return shown.type === 'selected' && shown.id === 'collect'
+}

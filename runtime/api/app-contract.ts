@@ -35,6 +35,8 @@ export const AppContext = Type.Object(
     /** Milliseconds since 1970, by the terminal's checked clock. */
     now: Type.Integer(),
     online: Type.Boolean(),
+    /** Whether a receipt will come out; absent where the host does not say. `problem` is one that a person can mend. */
+    printer: Type.Optional(Type.Enum(['ready', 'paperLow', 'problem', 'none'])),
     operator: Type.Union([Operator, Type.Null()]),
   },
   closed,

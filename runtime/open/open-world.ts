@@ -156,7 +156,10 @@ export async function startOpenWorld(
       tellStatus()
       apps?.contextChanged()
     }),
-    printing.onSummary(tellStatus),
+    printing.onSummary(() => {
+      tellStatus()
+      apps?.contextChanged()
+    }),
     outbox.on(tellStatus),
     reportPower(power, outbox, log),
     devices.watchTroubles?.((lines) => {
@@ -182,6 +185,7 @@ export async function startOpenWorld(
       locale: operator?.locale ?? locale,
       now: clock.nowMs(),
       online: network.online(),
+      printer: printing.summary(),
       operator,
     }
   }

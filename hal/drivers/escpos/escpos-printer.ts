@@ -21,6 +21,8 @@ export interface EscposPrinterOptions {
 
 const POLL_IDLE_MS = 1000
 const POLL_PRINTING_MS = 300
+/** Two questions of three bytes take at most a hundredth of a slow line. */
+const pollPrintingMs = (baudRate = 115_200) => Math.max(POLL_PRINTING_MS, 6_000_000 / baudRate)
 /** Unanswered condition queries in a row that mean that the printer is gone. */
 const SILENT_POLLS = 2
 const NO_PROGRESS_MS = 15_000
@@ -100,7 +102,7 @@ export async function openEscposPrinter(
       }
       wake()
       const idleMs = options.pollMs ?? POLL_IDLE_MS
-      const pauseMs = jobs > 0 || silent > 0 ? Math.min(POLL_PRINTING_MS, idleMs) : idleMs
+      const pauseMs = jobs > 0 || silent > 0 ? Math.min(pollPrintingMs(options.baudRate), idleMs) : idleMs
       await clock.sleep(pauseMs, base.closing).catch(() => undefined)
     }
   }

@@ -241,6 +241,24 @@ t.test('a host that goes away during a payment: the next start knows, and goes o
   )
 })
 
+t.test('paper that is low, or a printer that is not ready, is said before money is asked for', async (t) => {
+  for (const printer of ['paperLow', 'problem'] as const) {
+    const world = fakeHost()
+    world.printer = printer
+    await deskWith(world, parcel(1))
+    const running = start(t, world)
+    running.catch(() => undefined)
+    await world.choose('Today', 'PH-100001')
+    await world.choose('Collect', 'collect')
+    await world.choose('Before you collect', 'mend')
+    t.equal(world.keys().length, 0, `${printer}: nothing was asked for`)
+    await world.choose('Collect', 'collect')
+    await world.choose('Before you collect', 'collect')
+    await world.sees('Print the courier', { type: 'declined' })
+    t.equal(world.charged().length, 1)
+  }
+})
+
 t.test('a hand-in that is cut off goes on, whether the round was closed or not', async (t) => {
   for (const method of ['round.close', 'messages.publish', 'printer.print'] as const)
     for (const moment of ['dieBefore', 'dieAfter'] as const)
@@ -386,6 +404,7 @@ t.test(
       reason: REFUSAL_REASONS,
       tender: TENDERS,
       printer: outcomes.filter((outcome) => outcome !== 'printed'),
+      paper: ['paperLow', 'problem'],
       action: [
         'deliver',
         'collect',

@@ -73,6 +73,7 @@ export function fakeHost() {
     signsIn: ANNA as Operator | null,
     extraTaken: 0n,
     online: true,
+    printer: 'ready' as NonNullable<AppContext['printer']>,
     nowMs: START_MS,
     keys: () => [...payments.keys()],
     payment: (key: string) => payments.get(key)?.view,
@@ -95,6 +96,7 @@ export function fakeHost() {
       locale: 'en',
       now: world.nowMs,
       online: world.online,
+      printer: world.printer,
       operator: world.operator,
     }),
     /** The app's end of a fresh connection; the one before is cut. */
