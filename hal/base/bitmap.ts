@@ -87,6 +87,25 @@ export function packRow(source: Bitmap, y: number, bytes = Math.ceil(source.widt
   return out
 }
 
+/** The picture of packed rows of `width` dots, a multiple of eight; a last row that is not whole is left out. */
+export function unpackBitmap(width: number, rows: Uint8Array): Bitmap {
+  const bytes = width >> 3
+  const out = blankBitmap(width, Math.floor(rows.length / bytes))
+  for (let at = 0; at < out.data.length; at++) out.data[at] = (rows[at >> 3]! >> (7 - (at & 7))) & 1
+  return out
+}
+
+/** As it is where it fits `dots`, else every n-th dot of every n-th row. */
+export function shrinkToFit(source: Bitmap, dots: number): Bitmap {
+  const by = Math.ceil(source.width / dots)
+  if (by <= 1) return source
+  const out = blankBitmap(Math.floor(source.width / by), Math.floor(source.height / by))
+  for (let y = 0; y < out.height; y++)
+    for (let x = 0; x < out.width; x++)
+      out.data[y * out.width + x] = source.data[y * by * source.width + x * by]!
+  return out
+}
+
 /** The picture of a font's glyph: rows top down, leftmost column in bit `width - 1`. */
 export function bitmapOfGlyph(glyph: { readonly width: number; readonly rows: Uint16Array }): Bitmap {
   const out = blankBitmap(glyph.width, glyph.rows.length)

@@ -27,6 +27,15 @@ export const PrintBlock = Type.Union([
   Type.Object({ kind: Type.Literal('rule') }, closed),
   Type.Object({ kind: Type.Literal('feed'), lines: Type.Integer({ minimum: 1, maximum: 10 }) }, closed),
   Type.Object({ kind: Type.Literal('qr'), data: Type.String({ minLength: 1, maxLength: 600 }) }, closed),
+  /** One bit a dot, rows top down, eight dots a byte, leftmost highest, 1 black; base64. Printed in the middle. */
+  Type.Object(
+    {
+      kind: Type.Literal('picture'),
+      width: Type.Integer({ minimum: 8, maximum: 576, multipleOf: 8 }),
+      rows: Type.String({ maxLength: 32_768, pattern: '^[A-Za-z0-9+/]+={0,2}$' }),
+    },
+    closed,
+  ),
   Type.Object({ kind: Type.Literal('barcode'), data: Type.String({ pattern: '^[ -~]{1,32}$' }) }, closed),
 ])
 export const PrintDocument = Type.Object(

@@ -23,6 +23,7 @@ import type { OpenConfig } from './open-config.js'
 import type { OpenDevices } from './open-devices.js'
 import { reportPower } from './peripherals/power-reports.js'
 import { createScannerService } from './peripherals/scanner-service.js'
+import { readLogo } from './receipts/logo.js'
 import { createPrintService } from './receipts/print-service.js'
 import { loadReceiptTexts } from './receipts/receipt-texts.js'
 import { openSettings } from './settings.js'
@@ -62,7 +63,14 @@ export async function startOpenWorld(
   const database = openLinkDatabase(join(config.dataDir, 'link.db'))
   const outbox = createOutbox(database, clock, random)
   const inbox = createInbox(database, clock)
-  const printing = createPrintService({ printer, font: loadFont(), texts: loadReceiptTexts(), clock, log })
+  const printing = createPrintService({
+    printer,
+    font: loadFont(),
+    texts: loadReceiptTexts(),
+    logo: readLogo(join(config.dataDir, 'logo.pbm'), log),
+    clock,
+    log,
+  })
 
   // The parts need each other only once something happens, which is after all of them are there.
   let bridge: Bridge

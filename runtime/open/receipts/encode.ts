@@ -1,6 +1,6 @@
 // A print document as ESC/POS bytes for one printer: a code page per line, and a picture of what no page can say.
 import ReceiptPrinterEncoder from '@point-of-sale/receipt-printer-encoder'
-import { type Bitmap, packRow } from '../../../hal/base/bitmap.js'
+import { type Bitmap, packRow, shrinkToFit } from '../../../hal/base/bitmap.js'
 import { concat } from '../../../hal/base/bytes.js'
 import { code128Data } from '../../../hal/base/code128.js'
 import type { Font } from '../../../hal/base/font/font.js'
@@ -187,6 +187,8 @@ function encodeLine(line: LayoutLine, capabilities: PrinterCapabilities, font: F
       return qrCode(line.data, capabilities)
     case 'barcode':
       return barcode(line.data, capabilities, font)
+    case 'picture':
+      return concat(align('center'), raster(shrinkToFit(line.picture, capabilities.dots)), align('left'))
   }
 }
 

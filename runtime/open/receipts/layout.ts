@@ -1,4 +1,5 @@
 // A print document broken into lines of a paper's width, before anyone decides how to put them on paper.
+import { type Bitmap, unpackBitmap } from '../../../hal/base/bitmap.js'
 import { runsRightToLeft } from '../../../hal/base/font/visual-order.js'
 import type { PrintBlock, PrintDocument } from '../../api/print-document.js'
 
@@ -16,6 +17,7 @@ export type LayoutLine =
     }
   | { readonly kind: 'feed'; readonly lines: number }
   | { readonly kind: 'qr' | 'barcode'; readonly data: string }
+  | { readonly kind: 'picture'; readonly picture: Bitmap }
 
 /** Columns of a text: half-width cells. */
 export type Measure = (text: string) => number
@@ -114,6 +116,13 @@ function linesOf(block: PrintBlock, columns: number, measure: Measure): LayoutLi
       ]
     case 'feed':
       return [{ kind: 'feed', lines: block.lines }]
+    case 'picture':
+      return [
+        {
+          kind: 'picture',
+          picture: unpackBitmap(block.width, new Uint8Array(Buffer.from(block.rows, 'base64'))),
+        },
+      ]
     case 'qr':
     case 'barcode':
       return [{ kind: block.kind, data: block.data }]

@@ -5,7 +5,7 @@ import type { Font } from '../../../hal/base/font/font.js'
 import type { Log } from '../../../hal/base/log.js'
 import type { Printer } from '../../../hal/printer.js'
 import type { ReceiptFacts } from '../../api/payments.js'
-import type { PrintDocument, PrintResult } from '../../api/print-document.js'
+import type { PrintBlock, PrintDocument, PrintResult } from '../../api/print-document.js'
 import { type Continuation, encodeJob } from './encode.js'
 import { receiptDocument } from './receipt-document.js'
 import type { ReceiptTexts } from './receipt-texts.js'
@@ -42,6 +42,8 @@ export interface PrintServiceParts {
   readonly printer: Printer | undefined
   readonly font: Font
   readonly texts: ReceiptTexts
+  /** Above every receipt. */
+  readonly logo?: PrintBlock | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -67,7 +69,7 @@ interface PaperJob {
 }
 
 export function createPrintService(parts: PrintServiceParts): PrintService {
-  const { printer, font, texts, clock, log } = parts
+  const { printer, font, texts, logo, clock, log } = parts
   const listeners = new Set<(summary: PrinterSummary) => void>()
   const closing = new AbortController()
   const printedCopies = new Set<string>()
@@ -179,7 +181,11 @@ export function createPrintService(parts: PrintServiceParts): PrintService {
     async receipt(facts, options, signal) {
       const copy = `${facts.merchant.terminalId}/${facts.receiptNumber}/${facts.outcome}/${options.copy}`
       const reprint = printedCopies.has(copy)
-      return enqueue(newJob(receiptDocument(facts, { ...options, reprint }, texts), copy), undefined, signal)
+      return enqueue(
+        newJob(receiptDocument(facts, { ...options, reprint, logo }, texts), copy),
+        undefined,
+        signal,
+      )
     },
     async resume(id, locale, signal) {
       const job = interrupted.get(id)

@@ -9,6 +9,8 @@ export interface ReceiptOptions {
   readonly locale: string
   /** Says so on paper: a second original could be handed in twice. */
   readonly reprint: boolean
+  /** The merchant's, above the name. */
+  readonly logo?: PrintBlock | undefined
 }
 
 const cut = (text: string, length: number) => [...text].slice(0, length).join('')
@@ -105,6 +107,7 @@ export function receiptDocument(
   const evidence = facts.card === undefined ? [] : evidenceBlocks(facts.card, say)
   return {
     blocks: [
+      ...(options.logo === undefined ? [] : [options.logo]),
       ...merchantBlocks(facts),
       RULE,
       text(`*** ${say(`copy.${options.copy}`)} ***`, centered),

@@ -1,5 +1,5 @@
 // A print document for eyes other than a printer's: plain lines for screens and the CLI, packed rows and PNG for people.
-import { type Bitmap, blankBitmap, drawBitmap, packRow } from '../../../hal/base/bitmap.js'
+import { type Bitmap, blankBitmap, drawBitmap, packRow, shrinkToFit } from '../../../hal/base/bitmap.js'
 import type { Font } from '../../../hal/base/font/font.js'
 import { measureShaped } from '../../../hal/base/font/visual-order.js'
 import { pngOfRows } from '../../../hal/base/png.js'
@@ -25,6 +25,8 @@ function plainLine(line: LayoutLine, columns: number): string[] {
     }
     case 'feed':
       return Array.from({ length: line.lines }, () => '')
+    case 'picture':
+      return []
     case 'qr':
     case 'barcode':
       return [`[${line.data}]`.slice(0, columns)]
@@ -53,6 +55,8 @@ function picture(line: LayoutLine, dots: number, font: Font): Bitmap {
       return place(textPicture(line, font), line.align, 0, line.large ? LEADING_DOTS * 2 : LEADING_DOTS)
     case 'feed':
       return blankBitmap(dots, line.lines * (TEXT_DOTS + LEADING_DOTS))
+    case 'picture':
+      return place(shrinkToFit(line.picture, dots), 'center', 0, 0)
     case 'qr':
       return place(qrPicture(line.data, dots), 'center', QUIET_DOTS, QUIET_DOTS)
     case 'barcode': {

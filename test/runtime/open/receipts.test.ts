@@ -18,6 +18,7 @@ import { ReceiptFacts } from '../../../runtime/api/payments.js'
 import { PrintDocument } from '../../../runtime/api/print-document.js'
 import { encodeDocument, encodeJob } from '../../../runtime/open/receipts/encode.js'
 import { layOut } from '../../../runtime/open/receipts/layout.js'
+import { logoBlock } from '../../../runtime/open/receipts/logo.js'
 import { createPrintService } from '../../../runtime/open/receipts/print-service.js'
 import { receiptDocument } from '../../../runtime/open/receipts/receipt-document.js'
 import { loadReceiptTexts } from '../../../runtime/open/receipts/receipt-texts.js'
@@ -250,6 +251,42 @@ t.test('text goes in a code page where one has it, as a picture where none has',
   t.match(encode('快递'), '\x1dv0', 'a picture for Chinese')
   t.match(encode('really?'), 'really?\n', 'a question mark is not a missing character')
   t.notOk(encode('a\x1b@b\x10\x04\x01').includes('b\x10'), 'an app can not speak to the printer')
+})
+
+t.test('a logo stands above the name, in the middle, shrunk where the paper is too narrow', async (t) => {
+  // A black frame of 480 x 40 dots, as netpbm writes it.
+  const rows = Array.from({ length: 40 }, (_, y) =>
+    Uint8Array.from({ length: 60 }, (_, x) =>
+      y < 4 || y > 35 ? 0xff : x === 0 ? 0xf0 : x === 59 ? 0x0f : 0,
+    ),
+  )
+  const file = Buffer.concat([Buffer.from('P4\n# frame\n480 40\n'), ...rows])
+  const logo = logoBlock(file)!
+  t.equal(checker(PrintDocument)({ blocks: [logo] }), undefined)
+  t.equal(logoBlock(file.subarray(0, 100)), undefined, 'cut short')
+  t.equal(logoBlock(Buffer.from('P4 9999 9999 ')), undefined)
+  t.equal(logoBlock(Buffer.from('P1 8 1 0')), undefined)
+  const document = receiptDocument(FACTS, { copy: 'customer', locale: 'en', reprint: false, logo }, texts)
+  t.same(document.blocks[0], logo)
+  for (const [profile, width, height] of [
+    ['80mm', 480, 40],
+    ['58mm', 240, 20],
+  ] as const) {
+    const { capabilities } = PRINTER_PROFILES[profile]
+    const bytes = encodeDocument(document, capabilities, font)
+    t.doesNotThrow(() => cutJob(bytes, 512))
+    const printed = await onPaper(bytes, capabilities.dots)
+    const first = printed.rows[0]!
+    const black = [...first].reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0)
+    t.equal(black, width)
+    t.equal(
+      first.findIndex((byte) => byte !== 0),
+      (capabilities.dots - width) / 16,
+      'in the middle',
+    )
+    t.same(printed.rows[height - 1], first, 'the lower edge')
+    keep(`logo-${profile}.png`, pngOfRows(printed.rows, capabilities.dots, 16))
+  }
 })
 
 t.test('every kind of printer has the code page numbers of its maker', async (t) => {
