@@ -21,7 +21,7 @@ export const EPSON_PAGES = {
   windows1257: 51,
 } as const satisfies CodePages
 
-/** Epson's before 2005 (TM-T88IV, TM-T70): a subset of the numbers above. */
+/** Epson's before 2005 (TM-T88IV, TM-T70), and Star's in ESC/POS mode: a subset of the numbers above. */
 export const EPSON_LEGACY_PAGES = {
   cp437: 0,
   cp850: 2,
@@ -39,9 +39,6 @@ export const CITIZEN_PAGES = {
   cp866: 7,
   cp857: 8,
 } as const satisfies CodePages
-
-/** Star printers that are set to ESC/POS mode. */
-export const STAR_PAGES = EPSON_LEGACY_PAGES
 
 export const BIXOLON_PAGES = {
   cp437: 0,

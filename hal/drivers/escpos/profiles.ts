@@ -8,7 +8,6 @@ import {
   EPSON_PAGES,
   MECHANISM_PAGES,
   POS5890_PAGES,
-  STAR_PAGES,
   SUNMI_PAGES,
   XPRINTER_PAGES,
 } from './code-pages.js'
@@ -97,7 +96,7 @@ export const PRINTER_PROFILES = {
     baudRate: 9600,
   },
   'star-escpos': {
-    capabilities: { ...WIDE, qr: false, barcodes: true, codePages: STAR_PAGES },
+    capabilities: { ...WIDE, qr: false, barcodes: true, codePages: EPSON_LEGACY_PAGES },
     windowBytes: 2048,
     baudRate: 9600,
   },
