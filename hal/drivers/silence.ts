@@ -11,21 +11,42 @@ export interface Silence {
   stop(): void
 }
 
-/** Calls `work` once, `ms` after the last `heard`, unless `signal` fires first. */
+/**
+ * Calls `work` once, `ms` after the last `heard`, unless `signal` fires first. One timer at a time, however much comes:
+ * nothing piles up on a signal that lives as long as the device.
+ */
 export function onSilence(clock: Clock, ms: number, signal: AbortSignal, work: () => void): Silence {
-  let waiting: AbortController | undefined
-  const wait = async (own: AbortController) => {
-    const either = AbortSignal.any([own.signal, signal])
-    await clock.sleep(ms, either)
-    await clock.sleep(CATCH_UP_MS, either)
-    if (!either.aborted) work()
+  let dueMs: number | undefined
+  let running = false
+
+  async function run(): Promise<void> {
+    running = true
+    try {
+      while (dueMs !== undefined) {
+        const waitMs = dueMs - clock.monotonicMs()
+        if (waitMs > 0) {
+          await clock.sleep(waitMs, signal)
+          continue
+        }
+        const due = dueMs
+        await clock.sleep(CATCH_UP_MS, signal)
+        if (dueMs !== due) continue
+        dueMs = undefined
+        work()
+      }
+    } catch {
+      // The device closes.
+    } finally {
+      running = false
+    }
   }
   return {
     heard() {
-      waiting?.abort()
-      waiting = new AbortController()
-      wait(waiting).catch(() => undefined)
+      dueMs = clock.monotonicMs() + ms
+      if (!running && !signal.aborted) void run()
     },
-    stop: () => waiting?.abort(),
+    stop() {
+      dueMs = undefined
+    },
   }
 }
