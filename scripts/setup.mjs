@@ -43,6 +43,15 @@ const PACKAGES = {
     'tpm2-tools': 'speaks to it',
     softhsm2: 'a PKCS#11 token in software, for tests of the key store',
   },
+  guest: {
+    'qemu-system-x86': 'the machine that the guest runs on',
+    mmdebstrap: "makes the guest's small Debian",
+    'squashfs-tools': 'packs it',
+    'busybox-static': "the guest's first program",
+    kmod: 'finds what a kernel module needs',
+    'linux-headers-amd64': "the guest's kernel, to build modules for it",
+    'linux-source-6.1': "source of the kernel's simulators that Debian does not build",
+  },
 }
 /** What a user without root cannot go on without; the rest only narrows what runs. */
 const INDISPENSABLE = ['g++', 'make', 'python3', 'openssl']
@@ -77,7 +86,7 @@ function missingPackages(names) {
 }
 
 function debianPackages() {
-  const wanted = { ...PACKAGES.start, ...(mode === 'test' ? PACKAGES.test : {}) }
+  const wanted = { ...PACKAGES.start, ...(mode === 'start' ? {} : PACKAGES[mode]) }
   const missing = missingPackages(Object.keys(wanted))
   if (missing === undefined) {
     say(`This is not a Debian system: see to it that these are there: ${Object.keys(wanted).join(', ')}`)

@@ -1,0 +1,18 @@
+// What runs in the guest: the kernel's simulators are loaded, then each real driver meets them.
+import { execFileSync } from 'node:child_process'
+import t from 'tap'
+
+t.setTimeout(3_600_000)
+/** MAX17048 (0x36) and an OLED (0x3c) on one bus. */
+const MODULES = [
+  ['configfs'],
+  ['i2c-dev'],
+  ['i2c-stub', 'chip_addr=0x36,0x3c'],
+  ['uinput'],
+  ['evdev'],
+  ['vfb', 'vfb_enable=1'],
+  ['gpio_sim'],
+  ['test_power'],
+]
+for (const module of MODULES) execFileSync('modprobe', module)
+t.pass('the simulators are loaded')
