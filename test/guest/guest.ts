@@ -19,8 +19,7 @@ const started = Date.now()
 const say = (line: string) => console.log(`[guest] ${line}`)
 const folder = mkdtempSync(join(tmpdir(), 'postern-guest-'))
 const image = await guestImage(say)
-const tree = join(folder, 'tree')
-await packTree(tree)
+const tree = await packTree(folder)
 say('booting')
 let passed = 0
 let failed = 0

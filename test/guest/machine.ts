@@ -1,7 +1,7 @@
 // The guest as a process: an emulated PC whose clock counts instructions, so that how busy this machine is changes nothing
 // that it measures, and waiting costs it nothing.
 import { spawn } from 'node:child_process'
-import { createReadStream, existsSync, statSync, writeFileSync } from 'node:fs'
+import { createReadStream, existsSync, realpathSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../../hal/base/package-root.js'
 import { runCommand } from '../../scripts/check/run-command.js'
@@ -21,10 +21,20 @@ const LEFT_OUT = [
   '.cache',
 ]
 
-/** Packs the tree under test, with the Node that runs now, into a squashfs. */
-export async function packTree(file: string): Promise<void> {
-  const sources = TREE.map((name) => join(packageRoot, name)).filter((path) => existsSync(path))
-  const left = LEFT_OUT.map((name) => `node_modules/${name}`)
+/** Packs the tree under test, with the Node that runs now and the guest's own helper, into a squashfs. */
+export async function packTree(folder: string): Promise<string> {
+  const file = join(folder, 'tree')
+  const switches = join(folder, 'key-switches')
+  const source = join(packageRoot, 'test', 'guest', 'inside', 'key-switches.c')
+  const compiled = await runCommand('cc', ['-O2', '-static', '-Wall', '-o', switches, source])
+  if (compiled.code !== 0) throw new Error(`cc: ${compiled.output.slice(-2000)}`)
+
+  // A worktree may share another's node_modules.
+  const sources = TREE.map((name) => join(packageRoot, name))
+    .filter(existsSync)
+    .map((path) => realpathSync(path))
+  const modules = realpathSync(join(packageRoot, 'node_modules'))
+  const left = LEFT_OUT.map((name) => join(modules, name)).filter(existsSync)
   const args = [
     ...sources,
     file,
@@ -38,11 +48,14 @@ export async function packTree(file: string): Promise<void> {
     'bin d 755 0 0',
     '-p',
     `bin/node f 755 0 0 cat '${process.execPath}'`,
+    '-p',
+    `bin/key-switches f 755 0 0 cat '${switches}'`,
     '-e',
     ...left,
   ]
   const done = await runCommand('mksquashfs', args, { timeoutMs: 300_000 })
   if (done.code !== 0) throw new Error(`mksquashfs: ${done.output.slice(-2000)}`)
+  return file
 }
 
 /**

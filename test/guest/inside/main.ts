@@ -1,6 +1,7 @@
 // What runs in the guest: the kernel's simulators are loaded, then each real driver meets them.
 import { execFileSync } from 'node:child_process'
 import t from 'tap'
+import { keypads } from './keypads.js'
 
 t.setTimeout(3_600_000)
 /** MAX17048 (0x36) and an OLED (0x3c) on one bus. */
@@ -16,3 +17,4 @@ const MODULES = [
 ]
 for (const module of MODULES) execFileSync('modprobe', module)
 t.pass('the simulators are loaded')
+await t.test('keypads', keypads)
