@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock, systemRandom } from '../../hal/base/clock.js'
 import { createLog } from '../../hal/base/pino-log.js'
+import { serviceManager } from '../../hal/base/service-manager.js'
 import { type Driver, describeProblem, openBoard } from '../../hal/board.js'
 import { watchTroubles } from '../../hal/board-troubles.js'
 import { loadBoard } from '../../hal/boards.js'
@@ -22,6 +23,7 @@ import { startOpenWorld } from './open-world.js'
 const config = openConfigFrom(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
 const log = createLog('open', config.logLevel)
 process.umask(0o077)
+const service = serviceManager(process.env)
 
 const simulated: readonly Driver[] = [
   ...SIMULATED_DRIVERS,
@@ -66,6 +68,7 @@ let ending = false
 const end = async () => {
   if (ending) return
   ending = true
+  service.stopping()
   setTimeout(() => process.exit(0), 2500).unref()
   await world.close()
   await network.close()
@@ -78,4 +81,5 @@ process.on('unhandledRejection', (error) => {
   log.error('open.unhandled', { error })
   process.exit(1)
 })
+service.ready()
 console.log(JSON.stringify({ ready: true }))

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock, systemRandom } from '../../hal/base/clock.js'
 import { createLog } from '../../hal/base/pino-log.js'
+import { serviceManager } from '../../hal/base/service-manager.js'
 import { type Board, type Driver, describeProblem, openBoard } from '../../hal/board.js'
 import { loadBoard } from '../../hal/boards.js'
 import { secureDrivers } from '../../hal/drivers/secure-drivers.js'
@@ -15,6 +16,7 @@ import { reasonOf, showStartFailure } from './start-failure.js'
 const config = secureConfigFrom(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
 const log = createLog('secure', config.logLevel)
 process.umask(0o077)
+const service = serviceManager(process.env)
 
 const drivers: readonly Driver[] = [
   ...secureDrivers(systemClock),
@@ -35,6 +37,7 @@ for (const problem of board.problems) log.error('board.problem', { problem: desc
 const ending = new AbortController()
 let world: SecureWorld | undefined
 const end = (code: number) => {
+  service.stopping()
   // Whatever was begun is in the journal: ending hard is always safe.
   setTimeout(() => process.exit(code), 2000).unref()
   ending.abort()
@@ -47,6 +50,7 @@ process.on('unhandledRejection', (error) => {
   log.error('secure.unhandled', { error })
   process.exit(1)
 })
+import { serviceManager } from '../../hal/base/service-manager.js'
 try {
   world = await startSecureWorld({
     config,

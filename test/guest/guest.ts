@@ -1,5 +1,5 @@
 // npm run test:guest: builds and boots a guest in which the kernel's own simulators play the devices, and runs in it what
-// needs a kernel of its own.
+// needs a kernel of its own; `-- SUITE…` runs some of it.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ let passed = 0
 let failed = 0
 let skipped = 0
 let planned = false
-const inTime = await bootGuest(image, tree, folder, BOUND_MS, (line) => {
+const inTime = await bootGuest(image, tree, folder, process.argv.slice(2), BOUND_MS, (line) => {
   console.log(line)
   const assertion = /^\s*(not )?ok \d+/.exec(line)
   if (assertion !== null) {

@@ -1,9 +1,8 @@
 // The virtual handheld as a process of its own: it is the hardware, so it is the only one that sees cards and fingers.
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { type Static, Type } from 'typebox'
-import { packageRoot } from '../../../hal/base/package-root.js'
 import { parseBoard } from '../../../hal/board.js'
+import { readBoard } from '../../../hal/boards.js'
 import { SIMULATED_DRIVERS } from '../../../hal/simulated/drivers.js'
 import { hardwareOptionsOf } from '../../../hal/simulated/hardware-of-board.js'
 import { serveHardware } from '../../../hal/simulated/serve-hardware.js'
@@ -48,7 +47,7 @@ const config = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Handhe
 const fault = checker(HandheldConfig)(config)
 if (fault !== undefined) throw new Error(`the virtual handheld's configuration: ${fault}`)
 
-const board = JSON.parse(readFileSync(join(packageRoot, 'hal', 'boards', `${config.board}.json`), 'utf8'))
+const board = readBoard(config.board)
 const params = {
   hardware: config.secureSocket,
   secureElement: config.cardStateDir,

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { erase } from '../../../hal/base/bytes.js'
 import { systemClock, systemRandom } from '../../../hal/base/clock.js'
-import { packageRoot } from '../../../hal/base/package-root.js'
 import { createLog } from '../../../hal/base/pino-log.js'
 import { openBoard, parseBoard } from '../../../hal/board.js'
+import { readBoard } from '../../../hal/boards.js'
 import { SIMULATED_DRIVERS } from '../../../hal/simulated/drivers.js'
 import { checker } from '../../../runtime/api/contract.js'
 import { openDocuments } from '../../../runtime/secure/documents.js'
@@ -41,11 +41,10 @@ process.umask(0o077)
 const log = createLog('module', config.logLevel)
 
 const SHARED = ['display', 'keypad', 'indicators']
-const { profile } = parseBoard(
-  JSON.parse(readFileSync(join(packageRoot, 'hal', 'boards', `${config.board}.json`), 'utf8')),
-  SIMULATED_DRIVERS,
-  { world: 'secure', params: { hardware: config.hardwareSocket, module: config.socket } },
-)
+const { profile } = parseBoard(readBoard(config.board), SIMULATED_DRIVERS, {
+  world: 'secure',
+  params: { hardware: config.hardwareSocket, module: config.socket },
+})
 const board = await openBoard(
   {
     ...profile,

@@ -1,8 +1,7 @@
 // The real stacks that a board's drivers need in development: pcscd with a virtual reader, a pty for the printer.
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PosternError } from '../../../hal/base/errors.js'
-import { packageRoot } from '../../../hal/base/package-root.js'
+import { readBoard } from '../../../hal/boards.js'
 import type { RealStacks } from '../handheld/real-stacks.js'
 import { pcscStackMissing, startPcscd } from '../pcscd.js'
 import { ptyMissing } from '../pty.js'
@@ -20,7 +19,7 @@ export interface Stacks {
 }
 
 function driversOf(board: string): readonly string[] {
-  const profile = JSON.parse(readFileSync(join(packageRoot, 'hal', 'boards', `${board}.json`), 'utf8')) as {
+  const profile = readBoard(board) as {
     devices: Record<string, { driver: string }>
   }
   return Object.values(profile.devices).map(({ driver }) => driver)

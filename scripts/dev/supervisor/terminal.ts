@@ -1,9 +1,10 @@
 // A development terminal: acquirer, cloud, hardware and the two worlds, started in order and watched.
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fromHex, toHex } from '../../../hal/base/bytes.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 import { parseBoard } from '../../../hal/board.js'
+import { readBoard } from '../../../hal/boards.js'
 import type { OpenConfig } from '../../../runtime/open/open-config.js'
 import type { SecureConfig } from '../../../runtime/secure/secure-config.js'
 import { deriveProtectionKey } from '../../key-room/packages.js'
@@ -25,7 +26,7 @@ import { type ProcessState, type Supervised, supervise } from './supervised.js'
 
 export interface TerminalOptions {
   readonly dataDir: string
-  /** A board profile under hal/boards, without `.json`. */
+  /** A board profile, as `readBoard` takes it. */
   readonly board: string
   /** Of the page; 0 chooses a free one. */
   readonly port: number
@@ -205,9 +206,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
 
     /** The board's certified module, simulated: a world of its own beside the secure one, with that one's rights. */
     async function certifiedModule(): Promise<Supervised | undefined> {
-      const board: unknown = JSON.parse(
-        readFileSync(join(packageRoot, 'hal', 'boards', `${options.board}.json`), 'utf8'),
-      )
+      const board = readBoard(options.board)
       const params = { module: layout.moduleSocket }
       if (parseBoard(board, [], { params }).profile.certifiedModule === undefined) return undefined
       await personaliseModule(layout.module, dev, surroundings)

@@ -34,8 +34,9 @@ static void driven_low(int *pulled) {
   int length = 0, got;
   while ((got = pread(gpio, text + length, sizeof text - 1 - length, length)) > 0) length += got;
   text[length] = 0;
+  // `gpiochip1: GPIOs 512-527, parent: platform/gpio-sim.0, LABEL, can sleep:`
   char name[64];
-  snprintf(name, sizeof name, ", %s:", label);
+  snprintf(name, sizeof name, ", %s,", label);
   int base = -1, number;
   for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
     if (!strncmp(line, "gpiochip", 8)) {
@@ -100,7 +101,7 @@ int main(int count, char **words) {
       for (int each = 0; each < kept; each++) text[each] = at[each];
     }
     act();
-    struct timespec pause = {.tv_nsec = 40 * 1000};
+    struct timespec pause = {.tv_nsec = 200 * 1000};
     if (down) nanosleep(&pause, 0);
   }
 }
