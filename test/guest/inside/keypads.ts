@@ -73,6 +73,7 @@ function fingers(matrix: Matrix, contact: (key: Key, closed: boolean) => void) {
 export async function keypads(t: Test): Promise<void> {
   const bank = simulatedChip('bank', 16)
   const switches = keySwitches(bank)
+  t.teardown(switches.end)
   for (const backend of ['onoff', 'character-device']) {
     await t.test(`a matrix on gpio-sim through ${backend}`, async (t) => {
       const driver = gpioMatrixDriver()
@@ -80,8 +81,6 @@ export async function keypads(t: Test): Promise<void> {
       await keypadConformance(t, { open, ...fingers([], switches.contact), ghost: GHOST })
     })
   }
-  switches.end()
-
   await t.test('a line a key on gpio-sim', async (t) => {
     const chip = simulatedChip('keys', 20)
     for (const backend of ['onoff', 'character-device']) {

@@ -51,12 +51,14 @@ function typingStage(stage: Stage, contact: (key: Key, closed: boolean) => void)
 }
 
 export async function terminal(t: Test): Promise<void> {
+  mkdirSync(DATA, { recursive: true })
   const keys = writeBoard()
   const chip = simulatedChip('pos', 16)
   // In development no udev rule gives the worlds' users their devices.
   for (const name of readdirSync('/dev'))
     if (name.startsWith('gpiochip')) chmodSync(join('/dev', name), 0o666)
   const switches = keySwitches(chip, keys)
+  t.teardown(switches.end)
   const running = await startTerminal({
     dataDir: join(DATA, 'terminal'),
     board: BOARD,
@@ -77,7 +79,6 @@ export async function terminal(t: Test): Promise<void> {
     await t.test('the shipped units under systemd', (t) => units(t, running))
   } finally {
     await running.stop()
-    switches.end()
   }
 }
 
