@@ -31,9 +31,8 @@ static int open_file(const char *path, int flags) {
 /** Which rows are outputs at low, from lines like ` gpio-520 (  |sysfs ) out lo ` below the chip's own. */
 static void driven_low(int *pulled) {
   static char text[16384];
-  int length = 0, got;
-  while ((got = pread(gpio, text + length, sizeof text - 1 - length, length)) > 0) length += got;
-  text[length] = 0;
+  ssize_t length = pread(gpio, text, sizeof text - 1, 0);
+  text[length < 0 ? 0 : length] = 0;
   // `gpiochip1: GPIOs 512-527, parent: platform/gpio-sim.0, LABEL, can sleep:`
   char name[64];
   snprintf(name, sizeof name, ", %s,", label);
@@ -80,7 +79,7 @@ int main(int count, char **words) {
     pulls[columns] = open_file(path, O_WRONLY);
   }
   struct sched_param first = {.sched_priority = 50};
-  sched_setscheduler(0, SCHED_FIFO, &first);
+  if (sched_setscheduler(0, SCHED_FIFO, &first)) perror("the switches act late: SCHED_FIFO");
   char text[4096];
   int kept = 0;
   for (;;) {
@@ -101,7 +100,7 @@ int main(int count, char **words) {
       for (int each = 0; each < kept; each++) text[each] = at[each];
     }
     act();
-    struct timespec pause = {.tv_nsec = 200 * 1000};
+    struct timespec pause = {.tv_nsec = 100 * 1000};
     if (down) nanosleep(&pause, 0);
   }
 }

@@ -124,7 +124,12 @@ async function units(t: Test, running: DevTerminal): Promise<void> {
   systemctl('start', '--no-block', 'postern-secure', 'postern-open')
   const active = (unit: string) => property(unit, 'ActiveState') === 'active'
   const bothActive = () => active('postern-secure') && active('postern-open')
-  await eventually('both worlds say that they are ready', bothActive, SLOW_MS)
+  await eventually('both worlds say that they are ready', bothActive, SLOW_MS).catch((error: unknown) => {
+    t.comment(
+      spawnSync('journalctl', ['-u', 'postern-*', '-n', '60', '--no-pager'], { encoding: 'utf8' }).stdout,
+    )
+    throw error
+  })
   t.equal(property('postern-secure', 'User'), 'postern-secure')
   t.equal(property('postern-secure', 'NRestarts'), '0')
 
