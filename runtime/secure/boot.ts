@@ -50,7 +50,7 @@ process.on('unhandledRejection', (error) => {
   log.error('secure.unhandled', { error })
   process.exit(1)
 })
-import { serviceManager } from '../../hal/base/service-manager.js'
+
 try {
   world = await startSecureWorld({
     config,
@@ -64,6 +64,7 @@ try {
       process.exit(1)
     },
   })
+  service.ready()
   console.log(JSON.stringify({ ready: true }))
 } catch (error) {
   console.log(JSON.stringify({ ready: false, reason: reasonOf(error) }))
