@@ -31,6 +31,8 @@ import { type Strike, type StrikeAt, strike, TornHost, VICTIMS, type Victim } fr
 
 /** Starts of the terminal in a day; each may end in a strike. */
 const STARTS = 10
+/** Starts for which a strike at a named step is kept up. */
+const WAITS = 2
 const DAY_MS = 86_400_000
 
 const RULES: readonly HostRule[] = [
@@ -119,12 +121,16 @@ export async function playDay(
   const wrapsAt = random(4) === 0 ? 1 + random(STARTS - 2) : -1
 
   let planned: Planned | undefined
+  let waited = 0
   const isDue = (one: Planned | undefined) => one !== undefined && 'step' in one.at
   for (let n = 0; n < STARTS; n++) {
     if (random(4) === 0) day.clock = testClock(day.clock.nowMs() + JUMPS_MS[random(JUMPS_MS.length)]!)
+    // A trace number that has wrapped is told from the old one by its time.
+    day.clock.advance(1 + random(100_000))
     if (n === wrapsAt) nearlyWrap(here())
-    // A step that did not come is waited for in the next start too.
-    planned = isDue(planned) ? planned : at(random)
+    // A step that did not come is waited for in the next starts too.
+    waited = isDue(planned) && waited < WAITS ? waited + 1 : 0
+    if (waited === 0) planned = at(random)
     const blow = strike(planned?.victim, planned?.at ?? { n: 0 }, (victim) => fall(day, victim))
     let terminal: Terminal | undefined
     let reader: Sqlite | undefined

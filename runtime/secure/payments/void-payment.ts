@@ -31,9 +31,12 @@ const incrementsOf = (journal: Needs['journal'], preauth: string) =>
 function refusal({ journal }: Pick<Needs, 'journal'>, record: PaymentRecord): string | undefined {
   const { type = 'sale' } = record
   if (type !== 'sale' && type !== 'preauth') return 'NOT_VOIDABLE'
-  // A close was cut off, and its totals may have left: they are sent again as they were. What is reserved is in no total.
-  if (type === 'sale' && journal.round(record.round)?.state === 'CLOSING') return 'ROUND_CLOSED'
-  if (record.state === 'COMPLETED' || record.state === 'ADVISED' || isUnsent(record)) return undefined
+  if (isUnsent(record)) return undefined
+  if (record.state === 'COMPLETED' || record.state === 'ADVISED') {
+    // The totals of a batch that is closing may have left, and are sent again as they were. What is reserved is in none.
+    const isCounted = type === 'sale' && journal.round(record.round)?.state !== 'OPEN'
+    return isCounted ? 'ROUND_CLOSED' : undefined
+  }
   if (record.state === 'ADVICE_PENDING') return 'ADVICE_FIRST'
   if (record.void !== undefined) return 'ALREADY_VOIDED'
   if (record.state === 'CAPTURED') return 'CAPTURED'
