@@ -67,7 +67,7 @@ function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major < 20 || (major === 20 && minor < 19)) {
     fail(
-      `Postern needs Node 20.19 or later; this is ${process.versions.node}. Install a newer Node and try again.`,
+      `Postern needs Node 20.19, 22 or 24; this is ${process.versions.node}. Install a newer Node and try again.`,
     )
   }
 }

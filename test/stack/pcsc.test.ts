@@ -47,7 +47,7 @@ function withTck(atr: Uint8Array): Uint8Array {
 }
 
 const missing = pcscStackMissing()
-t.setTimeout(240_000)
+t.setTimeout(900_000)
 if (missing !== undefined) {
   t.test('the PC/SC stack', { skip: missing }, () => Promise.resolve())
 } else {
