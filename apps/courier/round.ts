@@ -60,6 +60,17 @@ export interface Stop {
   readonly withdrawn?: true
   /** Not yet queued for the cloud. */
   readonly untold?: Report
+  /** The last that was reported: who ended the stop, when and how. */
+  readonly reported?: Report
+}
+
+/** What is kept of a paid stop after the hand-in: for a customer who says that nothing came. */
+export interface DeliveryProof {
+  readonly round: string
+  readonly waybill: string
+  readonly recipient: string
+  readonly address: readonly string[]
+  readonly report: Report
 }
 
 interface RoundHead {
@@ -86,7 +97,7 @@ export interface Round {
   change(waybill: string, decide: (stop: Stop) => Change): Promise<boolean>
   /** Queues for the cloud what could not be queued before. */
   tellAgain(): Promise<void>
-  /** After the hand-in: finished stops are dropped, open and unsettled ones wait for the next round. */
+  /** After the hand-in: finished stops are dropped but for their proof, open and unsettled ones wait for the next round. */
   handedIn(): Promise<void>
   onChange(listener: () => void): () => void
 }
@@ -96,6 +107,18 @@ export const MOST_STOPS = 999
 /** Bytes of parcels that are taken: the rest of the host's 1 MiB is for how they end, and for the hand-in. */
 const MOST_BYTES = 640 * 1024
 
+/** Bytes of delivery proofs, well below what one stored value may have: some hundred, the newest. */
+const MOST_PROOF_BYTES = 40 * 1024
+
+/** The newest of `proofs` that fit. */
+function newest(proofs: readonly DeliveryProof[]): readonly DeliveryProof[] {
+  let bytes = 2
+  const from = proofs.findLastIndex((proof) => {
+    bytes += Buffer.byteLength(JSON.stringify(proof)) + 1
+    return bytes > MOST_PROOF_BYTES
+  })
+  return proofs.slice(from + 1)
+}
 const sizeOf = (stop: Stop) => Buffer.byteLength(JSON.stringify(stop))
 /** Its end is not known yet. */
 export const isPending = ({ collecting, undoing, refunding }: Stop) =>
@@ -200,7 +223,8 @@ export async function openRound(
         const change = stop === undefined ? undefined : decide(stop)
         if (change === undefined) return false
         if (change === 'remove') await remove(waybill)
-        else await put(change.report ? { ...change.stop, untold: change.report } : change.stop)
+        else if (change.report === undefined) await put(change.stop)
+        else await put({ ...change.stop, untold: change.report, reported: change.report })
         changed()
         if (change !== 'remove' && change.report) await tellAll().catch(() => undefined)
         return true
@@ -214,6 +238,19 @@ export async function openRound(
           const ofRound = done.filter((stop) => stop.round === round).map(({ parcel }) => parcel.waybill)
           const handedIn = [...(head.handedIn ?? []), ...ofRound].slice(-MOST_STOPS)
           await putHead({ round, date, depot, handedIn })
+        }
+        const proofs = done.flatMap(({ round, parcel, paid, reported }): readonly DeliveryProof[] => {
+          if (paid === undefined || reported === undefined) return []
+          const { waybill, recipient, address } = parcel
+          return [{ round, waybill, recipient, address, report: reported }]
+        })
+        if (proofs.length > 0) {
+          const kept = (await get<readonly DeliveryProof[]>('proofs')) ?? []
+          // A hand-in that was cut off is done again.
+          const before = kept.filter(
+            (one) => !proofs.some(({ waybill, round }) => one.waybill === waybill && one.round === round),
+          )
+          await host['storage.set']({ key: 'proofs', value: newest([...before, ...proofs]) })
         }
         for (const { parcel } of done) await remove(parcel.waybill)
         if (head !== undefined) await putHead(head)

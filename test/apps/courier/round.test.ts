@@ -62,6 +62,38 @@ t.test('handed in: finished stops are gone and do not come back with the same ro
   t.equal(after.stop('PH-100001')?.state, 'open', 'a second attempt on another round')
 })
 
+t.test('a delivery that was paid leaves its proof at the hand-in; the newest are kept', async (t) => {
+  const world = fakeHost()
+  const { round } = await deskWith(world, parcel(1), parcel(2))
+  const paid = { key: 'key-of-sale', amount: eur(1000), tender: 'card' as const }
+  await round.change('PH-100001', (stop) => ({
+    stop: { ...stop, state: 'delivered', paid },
+    report: { ...report('delivered'), paid },
+  }))
+  await round.change('PH-100002', finish('refused'))
+  await round.handedIn()
+  const proofs = () => world.storage.get('proofs') as { waybill: string; report: unknown }[]
+  t.match(proofs(), [
+    { waybill: 'PH-100001', report: { status: 'delivered', at: START_MS, operator: '1001', paid } },
+  ])
+  t.equal(proofs().length, 1, 'nothing was paid for the other')
+
+  for (let day = 2; day <= 4; day++) {
+    const address = ['x'.repeat(60), 'y'.repeat(60)]
+    const parcels = Array.from({ length: 60 }, (_, at) => parcel(day * 100 + at, { address }))
+    await round.merge({ round: `R-${day}`, date: `2026-11-2${day}`, depot: 'Depot', parcels })
+    for (const { waybill } of parcels)
+      await round.change(waybill, (stop) => ({
+        stop: { ...stop, state: 'delivered', paid },
+        report: { ...report('delivered'), paid },
+      }))
+    await round.handedIn()
+  }
+  t.ok(Buffer.byteLength(JSON.stringify(proofs())) <= 40 * 1024)
+  t.equal(proofs().at(-1)?.waybill, 'PH-100459')
+  t.ok(proofs().length > 60, 'more than a day')
+})
+
 t.test('what is not settled or not told is not dropped by a hand-in', async (t) => {
   const world = fakeHost()
   const { round } = await deskWith(world, parcel(1), parcel(2))
