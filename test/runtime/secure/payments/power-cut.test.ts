@@ -33,7 +33,7 @@ interface Story {
   /** To every question of the secure world; yes where absent. */
   readonly answers?: ScreenResult
   /** What the operator does; answers what they were told. */
-  readonly act: (terminal: Terminal) => Promise<PaymentView[]>
+  readonly act: (terminal: Terminal, host: TestHost) => Promise<PaymentView[]>
 }
 
 const pay = async ({ service }: Terminal) => [await service.collect(request('key-0001'), OWNER)]
@@ -67,6 +67,18 @@ const STORIES: readonly Story[] = [
     act: async (terminal) => {
       const views = await pay(terminal)
       await terminal.service.closeRound()
+      return views
+    },
+  },
+  {
+    name: 'the host has lost a payment and asks for the batch (95)',
+    act: async ({ service }, host) => {
+      const views = [
+        await service.collect(request('key-0001'), OWNER),
+        await service.collect(request('key-0002', '300'), OWNER),
+      ]
+      host.ledger.delete([...host.ledger.keys()][0]!)
+      await service.closeRound()
       return views
     },
   },
@@ -152,7 +164,7 @@ async function playCut(t: Tap, story: Story, target: number, folder: string): Pr
       ...(story.card && { card: story.card }),
     })
     closeJournal = () => terminal.journal.close()
-    const acting = story.act(terminal).then(
+    const acting = story.act(terminal, host).then(
       (views) => told.push(...views),
       () => undefined,
     )
