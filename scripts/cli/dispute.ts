@@ -219,7 +219,7 @@ export function disputeCommand(program: Command): Command {
       for (const line of bundle.receiptLines) console.log(`  ${line}`)
       const { records, files } = bundle.deliveryProof
       const names = [bundle.signature.picture, ...files].flatMap((one) => (one === null ? [] : [one.name]))
-      console.log(`\n${records.length} records of the delivery; files: ${names.join(', ') || 'none'}`)
+      console.log(`\nrecords of the delivery: ${records.length}; files: ${names.join(', ') || 'none'}`)
     })
   return command
 }

@@ -6,7 +6,25 @@ import { pcscFailure } from './pcsc-codes.js'
 type Lite = typeof import('@pokusew/pcsclite')
 type LiteReader = Parameters<Parameters<ReturnType<Lite>['on']>[1]>[0]
 
-function asReader(native: LiteReader): PcscReader {
+/**
+ * close() cancels the library's waiting thread five times in 50 ms and then joins it, come what may: a thread that had
+ * not begun to wait by then blocks the process for ever. It begins right after it told of something, so nothing is closed
+ * until it has been quiet for so long.
+ */
+const QUIET_MS = 500
+
+/** Puts off a close until the thread has come to rest. */
+function whenQuiet() {
+  let sinceMs = performance.now()
+  return {
+    heard() {
+      sinceMs = performance.now()
+    },
+    close: (act: () => void) => void setTimeout(act, Math.max(0, sinceMs + QUIET_MS - performance.now())),
+  }
+}
+
+function asReader(native: LiteReader, quiet: ReturnType<typeof whenQuiet>): PcscReader {
   const code = { 'T=0': native.SCARD_PROTOCOL_T0, 'T=1': native.SCARD_PROTOCOL_T1 } as const
   const call = <T>(start: (done: (error: unknown, value: T) => void) => void): Promise<T> =>
     new Promise((resolve, reject) => {
@@ -38,7 +56,7 @@ function asReader(native: LiteReader): PcscReader {
         bytes.fill(0)
       }
     },
-    close: () => void setImmediate(() => native.close()),
+    close: () => quiet.close(() => native.close()),
   }
 }
 
@@ -50,6 +68,7 @@ export async function pcscliteBinding(): Promise<PcscBinding> {
     probe: probeDaemon,
     watch(events) {
       const pcsc = lite()
+      const quiet = whenQuiet()
       let over = false
       // The library calls its listeners, and what they resolve, with the reader's lock held: a close() from there
       // would wait for itself for ever.
@@ -64,7 +83,9 @@ export async function pcscliteBinding(): Promise<PcscBinding> {
       }
       pcsc.on('error', fail)
       pcsc.on('reader', (native) => {
-        const reader = asReader(native)
+        quiet.heard()
+        const readerQuiet = whenQuiet()
+        const reader = asReader(native, readerQuiet)
         let gone = false
         const end = () =>
           later(() => {
@@ -74,6 +95,7 @@ export async function pcscliteBinding(): Promise<PcscBinding> {
         native.on('error', end)
         native.on('end', end)
         native.on('status', ({ state, atr }) => {
+          readerQuiet.heard()
           const bytes = new Uint8Array(atr ?? [])
           later(() => {
             if (!gone) events.state(reader, state, bytes)
@@ -83,7 +105,7 @@ export async function pcscliteBinding(): Promise<PcscBinding> {
       })
       return () => {
         over = true
-        setImmediate(() => pcsc.close())
+        quiet.close(() => pcsc.close())
       }
     },
   }
