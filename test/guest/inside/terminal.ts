@@ -1,12 +1,13 @@
 // A whole terminal in the guest: keys typed through gpio-sim pay a parcel, then the shipped units run its worlds under
 // systemd, as their own users, and the watchdog starts a stopped one again.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { systemClock } from '../../../hal/base/clock.js'
 import { packageRoot } from '../../../hal/base/package-root.js'
 import { readBoard } from '../../../hal/boards.js'
+import { globalLineNumber } from '../../../hal/drivers/gpio/sysfs-chips.js'
 import type { Key } from '../../../hal/keypad.js'
 import { play, type Stage } from '../../../scripts/dev/scenarios/player.js'
 import { readScenario } from '../../../scripts/dev/scenarios/scenario.js'
@@ -31,7 +32,7 @@ function writeBoard(): Matrix {
   board.devices['keypad'] = {
     ...keypad,
     driver: 'gpio-matrix',
-    options: matrixOptions('pos', 'character-device', keys),
+    options: matrixOptions('pos', keys),
   }
   writeFileSync(BOARD, JSON.stringify(board))
   return keys
@@ -54,9 +55,13 @@ export async function terminal(t: Test): Promise<void> {
   mkdirSync(DATA, { recursive: true })
   const keys = writeBoard()
   const chip = simulatedChip('pos', 16)
-  // In development no udev rule gives the worlds' users their devices.
-  for (const name of readdirSync('/dev'))
-    if (name.startsWith('gpiochip')) chmodSync(join('/dev', name), 0o666)
+  // In development no udev rule gives the worlds' users their lines.
+  const first = globalLineNumber({ chip: 'pos', offset: 0 })
+  for (const name of ['export', 'unexport']) chmodSync(`/sys/class/gpio/${name}`, 0o222)
+  for (let line = first; line < first + 16; line++) {
+    writeFileSync('/sys/class/gpio/export', String(line))
+    for (const name of ['direction', 'edge', 'value']) chmodSync(`/sys/class/gpio/gpio${line}/${name}`, 0o666)
+  }
   const switches = keySwitches(chip, keys)
   t.teardown(switches.end)
   const running = await startTerminal({
@@ -76,7 +81,7 @@ export async function terminal(t: Test): Promise<void> {
       const verdict = await stage.verdict()
       t.ok(verdict.agrees, verdict.words)
     })
-    await t.test('the shipped units under systemd', (t) => units(t, running))
+    await t.test('the shipped units under systemd', (t) => units(t, running, first))
   } finally {
     await running.stop()
   }
@@ -85,7 +90,7 @@ export async function terminal(t: Test): Promise<void> {
 const systemctl = (...words: string[]) => execFileSync('systemctl', words, { encoding: 'utf8' })
 const property = (unit: string, name: string) => systemctl('show', '-p', name, '--value', unit).trim()
 
-async function units(t: Test, running: DevTerminal): Promise<void> {
+async function units(t: Test, running: DevTerminal, first: number): Promise<void> {
   await running.cutPower()
   const from = join(packageRoot, 'systemd')
   mkdirSync('/usr/lib/sysusers.d', { recursive: true })
@@ -98,8 +103,7 @@ async function units(t: Test, running: DevTerminal): Promise<void> {
   execFileSync('systemd-tmpfiles', ['--create', 'postern.conf'])
   symlinkSync('/postern', '/usr/lib/postern')
   symlinkSync('/postern/bin/node', '/usr/bin/node')
-  for (const name of readdirSync('/dev'))
-    if (name.startsWith('gpiochip')) chmodSync(join('/dev', name), 0o600)
+  for (let line = first; line < first + 16; line++) writeFileSync('/sys/class/gpio/unexport', String(line))
   execFileSync('udevadm', ['control', '--reload'])
   execFileSync('udevadm', ['trigger', '--settle', '--action=change'])
 
