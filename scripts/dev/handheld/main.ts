@@ -66,7 +66,9 @@ const handheld = createHandheld({
   onPower: (power) => process.send?.({ power }),
 })
 const surroundings: Surroundings = { worlds: {}, missing: config.missing, links: [], labels: config.labels }
-const leaveStacks = await joinRealStacks(handheld, config.stacks)
+const leaveStacks = await joinRealStacks(handheld, config.stacks, (readerPlugged) =>
+  process.send?.({ readerPlugged }),
+)
 const servers = [
   await serveHardware(handheld.hardware, config.secureSocket, 'secure', { mode: config.socketMode }),
   await serveHardware(handheld.hardware, config.openSocket, 'open', { mode: config.socketMode }),

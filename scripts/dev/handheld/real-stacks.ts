@@ -1,6 +1,7 @@
 // The virtual handheld behind real stacks: its slot carried into pcscd's virtual reader, its printer onto a pty.
 import { fromHex, toHex } from '../../../hal/base/bytes.js'
 import { systemClock } from '../../../hal/base/clock.js'
+import type { PeripheralName } from '../../../hal/simulated/bus-protocol.js'
 import type { SimulatedHardware } from '../../../hal/simulated/hardware.js'
 import { type InsertedCard, insertIntoVpcd, type ReaderCard } from '../issuer/vpcd-card.js'
 import { ptyPrinter } from '../pty-printer.js'
@@ -78,8 +79,35 @@ export function mirrorSlot(hardware: SimulatedHardware, slotSocket: string): () 
   }
 }
 
-/** Joins what `stacks` names; resolves when the printer's device file is there. Returns what ends it. */
-export async function joinRealStacks(handheld: Handheld, stacks: RealStacks): Promise<() => Promise<void>> {
+/** Pulls a real cable when the device's cable on the simulated bus is pulled, and plugs it back. Returns what ends it. */
+function mirrorCable(
+  hardware: SimulatedHardware,
+  world: 'secure' | 'open',
+  device: PeripheralName,
+  set: (plugged: boolean) => void | Promise<void>,
+): () => void {
+  let plugged = true
+  let turn: Promise<void> = Promise.resolve()
+  return hardware
+    .bus(world)
+    .port(device)
+    .on((event) => {
+      const now = event.type === 'detached' ? false : event.type === 'attached' ? true : plugged
+      if (now === plugged) return
+      plugged = now
+      turn = turn.then(() => set(now))
+    })
+}
+
+/**
+ * Joins what `stacks` names; resolves when the printer's device file is there. The reader's cable is the daemon, which is
+ * the supervisor's: `setReader` asks for it. Returns what ends it.
+ */
+export async function joinRealStacks(
+  handheld: Handheld,
+  stacks: RealStacks,
+  setReader: (plugged: boolean) => void,
+): Promise<() => Promise<void>> {
   const unmirror =
     stacks.slotSocket === undefined ? undefined : mirrorSlot(handheld.hardware, stacks.slotSocket)
   const printer =
@@ -91,7 +119,21 @@ export async function joinRealStacks(handheld: Handheld, stacks: RealStacks): Pr
           ...(stacks.printerUid === undefined ? {} : { uid: stacks.printerUid }),
           heard: handheld.paperText.receive,
         })
+  const { hardware } = handheld
+  const cables = [
+    ...(stacks.slotSocket === undefined
+      ? []
+      : [mirrorCable(hardware, 'secure', 'chip-card-reader', setReader)]),
+    ...(printer === undefined
+      ? []
+      : [
+          mirrorCable(hardware, 'open', 'printer', (plugged) =>
+            plugged ? printer.plug() : printer.unplug(),
+          ),
+        ]),
+  ]
   return async () => {
+    for (const end of cables) end()
     unmirror?.()
     await printer?.stop()
   }

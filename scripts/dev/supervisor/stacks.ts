@@ -15,6 +15,8 @@ export interface Stacks {
   readonly secureEnv: Readonly<Record<string, string>>
   /** For the open world's board: the printer's device file. */
   readonly printerPort: string | undefined
+  /** Pulls or plugs the reader: the daemon goes, or comes back. */
+  setReader(plugged: boolean): Promise<void>
   stop(): Promise<void>
 }
 
@@ -49,6 +51,9 @@ export async function startStacks(board: string, layout: Layout, isolation: Isol
     },
     secureEnv: pcscd === undefined ? {} : { PCSCLITE_CSOCK_NAME: pcscd.daemonSocket },
     printerPort,
+    async setReader(plugged) {
+      await (plugged ? pcscd?.startDaemon() : pcscd?.stopDaemon())
+    },
     async stop() {
       await pcscd?.stop()
     },

@@ -71,6 +71,7 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
   const states: Record<string, ProcessState> = {}
   let handheld: Supervised | undefined
   let stacks: Stacks | undefined
+  let readerTurn: Promise<void> = Promise.resolve()
 
   const configFile = (name: string, value: unknown, folder = dev) => {
     const path = join(folder, `${name}.json`)
@@ -138,7 +139,14 @@ export async function startTerminal(options: TerminalOptions): Promise<DevTermin
       { restart: false, ipc: true },
     )
     handheld.onMessage((message) => {
-      const { power } = message as { power?: 'cut' | 'on' | 'restart' }
+      const { power, readerPlugged } = message as {
+        power?: 'cut' | 'on' | 'restart'
+        readerPlugged?: boolean
+      }
+      if (readerPlugged !== undefined)
+        readerTurn = readerTurn
+          .then(() => stacks?.setReader(readerPlugged))
+          .catch((error: unknown) => tell(String(error)))
       if (power === 'cut') void cutPower()
       else if (power === 'on') void powerOn().catch((error: unknown) => tell(String(error)))
       else if (power === 'restart')
